@@ -1,0 +1,166 @@
+//! Replicas: after the undo of all faults and the drain, every database has the same orders.
+//!
+//! The authority (see [`crate::history::History::authority`]) is compared with the last read of every
+//! other database. A row that only another node has was written on the wrong side of a split brain; a row
+//! that another node lacks or has differently is lost with the next failover. The reader must wait until
+//! standbys have replayed what the primary had; what is then still missing does not come.
+
+use super::{ledger, numbers, Evidence, Question};
+use crate::history::{LedgerRow, Role, SourceRead};
+use crate::ids::NodeName;
+use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Name in the registry.
+pub const NAME: &str = "replicas";
+
+const QUESTION: Question = Question {
+    checker: NAME,
+    question: "Do all databases have the same orders after everything was healed and drained?",
+    gate: Gate::Invariant,
+};
+
+/// How one database differs from the authority.
+#[derive(Debug, Default)]
+struct Difference {
+    extra: Vec<String>,
+    missing: Vec<String>,
+    changed: Vec<String>,
+}
+
+impl Difference {
+    fn count(&self) -> usize {
+        self.extra.len() + self.missing.len() + self.changed.len()
+    }
+}
+
+/// The checker.
+pub fn check(evidence: &Evidence<'_>) -> CheckResult {
+    let Some(authority) = evidence.history.authority() else {
+        return QUESTION.unknown("no complete final read of a primary: nothing to compare with");
+    };
+    let mut last: BTreeMap<&NodeName, &SourceRead> = BTreeMap::new();
+    for read in evidence.history.sources() {
+        last.insert(&read.source, read);
+    }
+    let others: Vec<&SourceRead> = last.into_values().filter(|read| read.source != authority.source).collect();
+    let reference = sorted(ledger::rows(evidence.history, authority));
+    let mut findings = Vec::new();
+    let mut differences = 0;
+    for other in others.iter().filter(|read| read.complete) {
+        let difference = compare(&reference, &sorted(ledger::rows(evidence.history, other)));
+        differences += difference.count();
+        findings.extend(describe(authority, other, &difference));
+        if other.role == Role::Primary {
+            let text = format!("{} and {} both say that they are the primary at the end", authority.source, other.source);
+            let finding = Finding::new(text).with_at(other.at).with_nodes([authority.source.clone(), other.source.clone()]);
+            findings.insert(0, finding.with_remedy("fence the old primary before it may start again"));
+        }
+    }
+    let unread = unread(evidence, authority, &others);
+    let compared = others.iter().filter(|read| read.complete).count();
+    let (judgement, reason) = if let Some(damage) = evidence.damage() {
+        (Judgement::Unknown, damage)
+    } else if let Some(first) = findings.first() {
+        (Judgement::Fail, first.summary.clone())
+    } else if !unread.is_empty() {
+        (Judgement::Unknown, format!("not read completely: {}", unread.join(", ")))
+    } else if others.is_empty() {
+        (Judgement::Pass, format!("one database, {}: nothing to compare", authority.source))
+    } else {
+        let text = format!("0 differences in {} orders between {} and {compared} others", reference.len(), authority.source);
+        (Judgement::Pass, text)
+    };
+    let numbers = numbers([
+        ("databases", 1.0 + others.len() as f64),
+        ("rows", reference.len() as f64),
+        ("differences", differences as f64),
+    ]);
+    QUESTION.answer(judgement, reason, findings, numbers)
+}
+
+/// Databases that should have been compared and were not: read in part, or seen as a member of the
+/// authority's tier while the run lasted and never read.
+fn unread(evidence: &Evidence<'_>, authority: &SourceRead, others: &[&SourceRead]) -> Vec<String> {
+    let incomplete = others.iter().filter(|read| !read.complete);
+    let mut unread: Vec<String> = incomplete.map(|read| format!("{} ({})", read.source, read.detail)).collect();
+    let mut seen = evidence.history.observations();
+    if let Some(tier) = seen.find(|seen| seen.node == authority.source).map(|seen| &seen.tier) {
+        let of_tier = evidence.history.observations().filter(|seen| seen.tier == *tier);
+        let members: BTreeSet<&NodeName> = of_tier.map(|seen| &seen.node).collect();
+        let known = |node: &NodeName| *node == authority.source || others.iter().any(|read| read.source == *node);
+        unread.extend(members.into_iter().filter(|node| !known(node)).map(|node| format!("{node} (never asked)")));
+    }
+    unread
+}
+
+fn sorted(mut rows: Vec<&LedgerRow>) -> Vec<&LedgerRow> {
+    rows.sort_by(|a, b| (&a.code, &a.token).cmp(&(&b.code, &b.token)));
+    rows
+}
+
+/// Merges two sorted ledgers.
+fn compare(reference: &[&LedgerRow], other: &[&LedgerRow]) -> Difference {
+    let mut difference = Difference::default();
+    let (mut left, mut right) = (0, 0);
+    while left < reference.len() || right < other.len() {
+        let order = match (reference.get(left), other.get(right)) {
+            (Some(a), Some(b)) => a.code.cmp(&b.code),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        match order {
+            Ordering::Less => difference.missing.push(reference[left].code.clone()),
+            Ordering::Greater => difference.extra.push(other[right].code.clone()),
+            Ordering::Equal if !same(reference[left], other[right]) => {
+                difference.changed.push(reference[left].code.clone());
+            }
+            Ordering::Equal => {}
+        }
+        left += usize::from(order != Ordering::Greater);
+        right += usize::from(order != Ordering::Less);
+    }
+    difference
+}
+
+fn same(a: &LedgerRow, b: &LedgerRow) -> bool {
+    let positions = |row: &LedgerRow| {
+        let mut positions = row.positions.clone();
+        positions.sort_by_key(|position| position.id);
+        positions
+    };
+    (&a.token, &a.status, a.total_cents, &a.email) == (&b.token, &b.status, b.total_cents, &b.email)
+        && positions(a) == positions(b)
+}
+
+fn describe(authority: &SourceRead, other: &SourceRead, difference: &Difference) -> Vec<Finding> {
+    let (primary, standby) = (&authority.source, &other.source);
+    let kinds = [
+        (
+            &difference.extra,
+            format!("orders are only on {standby} and not on the primary {primary} (split brain)"),
+            "fence the old primary before another is promoted; rebuild the diverged node from the new primary",
+        ),
+        (
+            &difference.missing,
+            format!("orders of the primary {primary} are missing on {standby}"),
+            "check that the standby streams; rebuild it from the primary",
+        ),
+        (
+            &difference.changed,
+            format!("orders differ between the primary {primary} and {standby}"),
+            "rebuild the diverged node from the primary",
+        ),
+    ];
+    let present = kinds.into_iter().filter(|(codes, _, _)| !codes.is_empty());
+    present
+        .map(|(codes, text, remedy)| {
+            let some = codes.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+            Finding::new(format!("{} {text}: {some}", codes.len()))
+                .with_at(other.at)
+                .with_nodes([primary.clone(), standby.clone()])
+                .with_remedy(remedy)
+        })
+        .collect()
+}

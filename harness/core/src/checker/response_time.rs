@@ -1,0 +1,95 @@
+//! Response time: from the instant at which a buyer meant to begin, retries included.
+//!
+//! Every purchase is judged, however it ended: a buyer who was still without an answer when he gave up
+//! has waited too. Steady are the purchases that lie outside of every fault window from their due time to
+//! their end.
+
+use super::stats::Durations;
+use super::step::{self, Window};
+use super::{numbers, Evidence, Question};
+use crate::history::{AttemptKind, Operation};
+use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+
+/// Name in the registry.
+pub const NAME: &str = "response_time";
+
+const QUESTION: Question = Question {
+    checker: NAME,
+    question: "Was every purchase answered in the promised time, and steadily fast without faults?",
+    gate: Gate::Objective,
+};
+
+/// The checker.
+pub fn check(evidence: &Evidence<'_>) -> CheckResult {
+    let promised = &evidence.sla.response_time;
+    let all = Durations::of(evidence.operations.iter().map(Operation::latency_ms));
+    if all.is_empty() {
+        return QUESTION.unknown("no purchase was made");
+    }
+    let steady_ops = evidence.operations.iter().filter(|op| is_steady(op, &evidence.windows));
+    let steady = Durations::of(steady_ops.map(Operation::latency_ms));
+    let purchases = evidence.history.attempts().filter(|attempt| attempt.kind == AttemptKind::Purchase);
+    let service = Durations::of(purchases.map(|attempt| attempt.service_ms()));
+    let steady_p99_ms = steady.percentile_ms(99.0);
+    let mut findings = late(evidence);
+    if let Some(limit_ms) = promised.steady_p99_ms.filter(|limit_ms| steady_p99_ms > *limit_ms) {
+        let text = format!(
+            "99th percentile of {} steady purchases is {steady_p99_ms:.0} ms, promised {limit_ms:.0} ms",
+            steady.len()
+        );
+        findings.push(Finding::new(text).with_remedy("the stack is too slow for this load even without a fault"));
+    }
+    let (judgement, reason) = if let Some(first) = findings.first() {
+        (Judgement::Fail, first.summary.clone())
+    } else if let Some(damage) = evidence.damage() {
+        (Judgement::Unknown, damage)
+    } else if promised.steady_p99_ms.is_some() && steady.is_empty() {
+        (Judgement::Unknown, "no purchase was made outside of the fault windows".to_owned())
+    } else {
+        let (max_ms, limit_ms) = (all.max_ms(), promised.max_ms);
+        let text = format!("longest of {} purchases {max_ms:.0} ms, promised {limit_ms:.0} ms", all.len());
+        (Judgement::Pass, text)
+    };
+    let numbers = numbers([
+        ("p50_ms", all.percentile_ms(50.0)),
+        ("p90_ms", all.percentile_ms(90.0)),
+        ("p99_ms", all.percentile_ms(99.0)),
+        ("max_ms", all.max_ms()),
+        ("steady_p50_ms", steady.percentile_ms(50.0)),
+        ("steady_p99_ms", steady_p99_ms),
+        ("steady_purchases", steady.len() as f64),
+        ("service_p50_ms", service.percentile_ms(50.0)),
+        ("service_p99_ms", service.percentile_ms(99.0)),
+        ("service_max_ms", service.max_ms()),
+    ]);
+    QUESTION.answer(judgement, reason, findings, numbers)
+}
+
+fn is_steady(op: &Operation, windows: &[Window]) -> bool {
+    // Windows lie one after the other, so only the first that ends after the due time can be met.
+    let first = windows.partition_point(|window| window.until < op.intended);
+    windows[first..].iter().find(|window| window.injected).is_none_or(|window| window.from > op.completed)
+}
+
+/// Purchases that took longer than promised, slowest first, as one finding.
+fn late(evidence: &Evidence<'_>) -> Vec<Finding> {
+    let limit_ms = evidence.sla.response_time.max_ms;
+    let mut late: Vec<&Operation> = evidence.operations.iter().filter(|op| op.latency_ms() > limit_ms).collect();
+    late.sort_by(|a, b| b.latency_ms().total_cmp(&a.latency_ms()).then(a.id.cmp(&b.id)));
+    let Some(slowest) = late.first() else {
+        return Vec::new();
+    };
+    let text = format!(
+        "{} of {} purchases took longer than {limit_ms:.0} ms, the slowest {:.0} ms",
+        late.len(),
+        evidence.operations.len(),
+        slowest.latency_ms()
+    );
+    let window = step::step_at(&evidence.windows, slowest.intended);
+    let finding = Finding::new(text)
+        .with_at(slowest.intended)
+        .with_ops(late.iter().map(|op| op.id))
+        .with_step(window.map(|window| window.step))
+        .with_nodes(window.map(|window| window.nodes.clone()).unwrap_or_default());
+    vec![finding]
+}

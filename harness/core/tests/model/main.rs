@@ -1,0 +1,9 @@
+//! The model: life cycle, targets, the history as bytes, files that people write.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
+mod codec;
+mod files;
+mod lifecycle;
+mod operations;
+mod target;

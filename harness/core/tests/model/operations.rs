@@ -1,0 +1,102 @@
+//! Attempts folded into operations: what a purchase is known to have done.
+
+use firedrill_core::history::{
+    At, Attempt, AttemptKind, Event, History, OperationOutcome, Operations, OrderAck, Outcome, RejectReason,
+};
+use firedrill_core::ids::{BuyerId, OpId};
+
+fn attempt(number: u32, kind: AttemptKind, outcome: Outcome) -> Attempt {
+    let order = OrderAck {
+        code: "A".to_owned(),
+        secret: String::new(),
+        status: "n".to_owned(),
+        total_cents: 1,
+        email: String::new(),
+        positions: Vec::new(),
+    };
+    let start_ms = u64::from(number) * 100;
+    Attempt {
+        op: OpId(1),
+        buyer: BuyerId(1),
+        number,
+        kind,
+        entry: "nginx-1".into(),
+        intended: At::from_ms(50),
+        started: At::from_ms(start_ms),
+        ended: At::from_ms(start_ms + 10),
+        status: None,
+        outcome,
+        code: "A".to_owned(),
+        email: String::new(),
+        order: (outcome == Outcome::Acknowledged).then_some(order),
+        error: None,
+    }
+}
+
+/// `+` confirmed, `o` sold out, `d` code in use, `b` too busy, `?` in doubt, `x` not sent, and the same
+/// after an `L` as the answer of a lookup (where `o` is "not found").
+fn outcome(story: &str) -> String {
+    let mut kind = AttemptKind::Purchase;
+    let mut events = Vec::new();
+    for letter in story.chars() {
+        if letter == 'L' {
+            kind = AttemptKind::Lookup;
+            continue;
+        }
+        let outcome = match letter {
+            '+' => Outcome::Acknowledged,
+            'o' if kind == AttemptKind::Lookup => Outcome::Rejected(RejectReason::NotFound),
+            'o' => Outcome::Rejected(RejectReason::SoldOut),
+            'd' => Outcome::Rejected(RejectReason::DuplicateCode),
+            'b' => Outcome::NotApplied,
+            '?' => Outcome::InDoubt,
+            _ => Outcome::NotSent,
+        };
+        events.push(Event::Attempt(attempt(events.len() as u32 + 1, kind, outcome)));
+        kind = AttemptKind::Purchase;
+    }
+    let operations = Operations::of(&History::from_events(events));
+    match &operations.get(OpId(1)).unwrap().outcome {
+        OperationOutcome::Acknowledged { at, .. } => format!("confirmed at {} ms", at.as_ms()),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_strongest_statement_counts() {
+    let cases = [
+        ("+", "confirmed at 110 ms"),
+        ("o", "Rejected(SoldOut)"),
+        ("b", "NotApplied"),
+        ("x", "NotApplied"),
+        ("?", "InDoubt"),
+        ("xb+", "confirmed at 310 ms"),
+        ("?+", "confirmed at 210 ms"),
+        ("?o", "InDoubt"),
+        ("?Lo", "InDoubt"),
+        ("?L+", "confirmed at 210 ms"),
+        ("bo", "Rejected(SoldOut)"),
+        ("ob", "Rejected(SoldOut)"),
+        ("d", "InDoubt"),
+        ("?d", "InDoubt"),
+        ("dL+", "confirmed at 210 ms"),
+        ("xL?", "NotApplied"),
+        ("xLo", "NotApplied"),
+        ("+?", "confirmed at 110 ms"),
+        ("+o", "confirmed at 110 ms"),
+    ];
+    for (story, expected) in cases {
+        assert_eq!(outcome(story), expected, "{story}");
+    }
+}
+
+#[test]
+fn an_operation_lasts_from_its_first_attempt_to_its_last() {
+    let attempts = [(2, Outcome::InDoubt), (1, Outcome::NotSent), (3, Outcome::Acknowledged)];
+    let events = attempts.map(|(n, outcome)| Event::Attempt(attempt(n, AttemptKind::Purchase, outcome)));
+    let operations = Operations::of(&History::from_events(events.to_vec()));
+    let op = operations.get(OpId(1)).unwrap();
+    assert_eq!((op.invoked, op.completed), (At::from_ms(100), At::from_ms(310)));
+    assert_eq!((op.attempts, op.errors, op.latency_ms()), (3, 2, 260.0));
+    assert_eq!(operations.len(), 1);
+}
