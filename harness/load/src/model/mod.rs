@@ -1,0 +1,3 @@
+//! When purchases begin. One file per model.
+
+pub mod open;

@@ -1,0 +1,306 @@
+//! The shop that is bought from: entry points, event, item and token.
+
+use crate::money::format_cents;
+use bytes::Bytes;
+use firedrill_core::ids::NodeName;
+use http_body_util::Full;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Uri};
+use std::fmt;
+use std::net::SocketAddr;
+
+/// An API token, which its `Debug` output does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiToken(String);
+
+impl ApiToken {
+    /// Wraps the token as Pretix shows it, without `Token ` before it.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+}
+
+impl fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiToken(***)")
+    }
+}
+
+/// A way into the shop: what a DNS answer with several addresses gives a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The node behind the address, as the topology names it.
+    pub name: NodeName,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.addr)
+    }
+}
+
+/// The shop that is bought from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Entry points. Buyer n begins at entry n modulo their number and fails over to the next.
+    pub entries: Vec<Entry>,
+    /// `Host` header: the host of the shop's site URL, or `localhost`. Pretix answers 400 to others.
+    pub host_header: String,
+    /// Slug of the organizer.
+    pub organizer: String,
+    /// Slug of the event.
+    pub event: String,
+    /// Primary key of the item that is bought.
+    pub item_id: u64,
+    /// Price sent for it, in cents.
+    pub price_cents: i64,
+    /// Token with permission to write orders of the event.
+    pub api_token: ApiToken,
+}
+
+/// A target that cannot be bought from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// No entry point.
+    #[error("the target has no entry point: name at least one address of the shop")]
+    NoEntries,
+    /// A text that does not fit into an HTTP header.
+    #[error("the target's {field} has characters that no HTTP header may have: correct it")]
+    Header {
+        /// Which one.
+        field: &'static str,
+    },
+    /// A slug that is not one.
+    #[error("the target's {field} is {value:?}: a slug has letters, digits, '.', '-' and '_' only")]
+    Slug {
+        /// Which one.
+        field: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// A negative price.
+    #[error("the target's price is {}: give 0 or more", format_cents(*.0))]
+    Price(i64),
+}
+
+/// A target checked once, with everything that all requests share.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    target: Target,
+    host: HeaderValue,
+    authorization: HeaderValue,
+    event_path: String,
+    orders_uri: Uri,
+}
+
+impl Target {
+    /// Checks the target and builds what all requests share.
+    ///
+    /// # Errors
+    /// A [`TargetError`] that says which field cannot be used.
+    pub fn prepare(&self) -> Result<Prepared, TargetError> {
+        if self.entries.is_empty() {
+            return Err(TargetError::NoEntries);
+        }
+        if self.price_cents < 0 {
+            return Err(TargetError::Price(self.price_cents));
+        }
+        check_slug("organizer", &self.organizer)?;
+        check_slug("event", &self.event)?;
+        let host = HeaderValue::from_str(&self.host_header).map_err(|_| TargetError::Header {
+            field: "host_header",
+        })?;
+        let mut authorization = HeaderValue::from_str(&format!("Token {}", self.api_token.0))
+            .map_err(|_| TargetError::Header { field: "api_token" })?;
+        authorization.set_sensitive(true);
+        let event_path = format!(
+            "/api/v1/organizers/{}/events/{}",
+            self.organizer, self.event
+        );
+        let orders_uri = parse_uri(&format!("{event_path}/orders/"))?;
+        Ok(Prepared {
+            target: self.clone(),
+            host,
+            authorization,
+            event_path,
+            orders_uri,
+        })
+    }
+}
+
+fn parse_uri(path: &str) -> Result<Uri, TargetError> {
+    path.parse().map_err(|_| TargetError::Slug {
+        field: "path",
+        value: path.to_owned(),
+    })
+}
+
+fn check_slug(field: &'static str, value: &str) -> Result<(), TargetError> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if value.is_empty() || !value.bytes().all(fits) {
+        return Err(TargetError::Slug {
+            field,
+            value: value.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+impl Prepared {
+    /// The entry points; there is at least one.
+    pub fn entries(&self) -> &[Entry] {
+        &self.target.entries
+    }
+
+    /// The target as it was given.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// `POST orders/`: the order of a purchase. `body` is JSON.
+    pub fn post_order(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = self.request(Method::POST, self.orders_uri.clone(), body);
+        request.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        request
+    }
+
+    /// `GET orders/CODE/`: what became of an order. A code that is no path segment asks for all orders,
+    /// which classifies as unreadable.
+    pub fn get_order(&self, code: &str) -> Request<Full<Bytes>> {
+        let uri = parse_uri(&format!("{}/orders/{code}/", self.event_path))
+            .unwrap_or_else(|_| self.orders_uri.clone());
+        self.request(Method::GET, uri, Bytes::new())
+    }
+
+    /// `GET items/ID/`: whether event, item and token fit together.
+    pub fn get_item(&self) -> Request<Full<Bytes>> {
+        let uri = parse_uri(&format!(
+            "{}/items/{}/",
+            self.event_path, self.target.item_id
+        ))
+        .unwrap_or_else(|_| self.orders_uri.clone());
+        self.request(Method::GET, uri, Bytes::new())
+    }
+
+    /// The body of an order of one ticket: pending, paid by hand, no mail, and the code once more in
+    /// `api_meta`, where SQL finds it even if the shop changed the code.
+    pub fn order_body(&self, code: &str, email: &str) -> Bytes {
+        let body = serde_json::json!({
+            "code": code,
+            "email": email,
+            "locale": "en",
+            "sales_channel": "web",
+            "payment_provider": "manual",
+            "status": "n",
+            "send_email": false,
+            "api_meta": {"hid": code},
+            "positions": [{"item": self.target.item_id, "price": format_cents(self.target.price_cents)}],
+        });
+        Bytes::from(body.to_string())
+    }
+
+    fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.host.clone());
+        headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        // The classifier knows the shop's English texts.
+        headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("firedrill"));
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            entries: vec![Entry {
+                name: "web-1".into(),
+                addr: ([127, 0, 0, 1], 80).into(),
+            }],
+            host_header: "localhost".to_owned(),
+            organizer: "org".to_owned(),
+            event: "fair".to_owned(),
+            item_id: 5,
+            price_cents: 2300,
+            api_token: ApiToken::new("geheim"),
+        }
+    }
+
+    #[test]
+    fn requests_carry_host_token_and_paths() {
+        let prepared = target().prepare().expect("a sound target");
+        let post = prepared.post_order(prepared.order_body("AB37", "ab37@buyers.example.org"));
+        assert_eq!(post.uri(), "/api/v1/organizers/org/events/fair/orders/");
+        assert_eq!(post.headers()[header::HOST], "localhost");
+        assert_eq!(post.headers()[header::AUTHORIZATION], "Token geheim");
+        assert!(post.headers().get("x-idempotency-key").is_none());
+        assert_eq!(
+            prepared.get_order("AB37").uri(),
+            "/api/v1/organizers/org/events/fair/orders/AB37/"
+        );
+        assert_eq!(
+            prepared.get_item().uri(),
+            "/api/v1/organizers/org/events/fair/items/5/"
+        );
+    }
+
+    #[test]
+    fn the_order_names_code_token_and_price_as_text() {
+        let prepared = target().prepare().expect("a sound target");
+        let body = prepared.order_body("AB37", "ab37@buyers.example.org");
+        let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(json["code"], "AB37");
+        assert_eq!(json["api_meta"]["hid"], "AB37");
+        assert_eq!(json["positions"][0]["price"], "23.00");
+        assert_eq!(json["status"], "n");
+        assert_eq!(json["send_email"], false);
+    }
+
+    #[test]
+    fn the_token_is_not_printed() {
+        let prepared = target().prepare().expect("a sound target");
+        assert!(!format!("{:?} {prepared:?}", target()).contains("geheim"));
+    }
+
+    #[test]
+    fn unusable_targets_are_refused() {
+        let none = Target {
+            entries: vec![],
+            ..target()
+        };
+        assert_eq!(none.prepare().err(), Some(TargetError::NoEntries));
+        let slug = Target {
+            event: "a/b".to_owned(),
+            ..target()
+        };
+        assert!(matches!(
+            slug.prepare(),
+            Err(TargetError::Slug { field: "event", .. })
+        ));
+        let token = Target {
+            api_token: ApiToken::new("a\nb"),
+            ..target()
+        };
+        assert_eq!(
+            token.prepare().err(),
+            Some(TargetError::Header { field: "api_token" })
+        );
+        let price = Target {
+            price_cents: -1,
+            ..target()
+        };
+        assert_eq!(price.prepare().err(), Some(TargetError::Price(-1)));
+    }
+}

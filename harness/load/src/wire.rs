@@ -1,0 +1,318 @@
+//! One HTTP/1.1 connection, without any repetition of its own.
+//!
+//! Pools repeat requests behind the caller's back; here every exchange is made exactly once, and a failed
+//! one says whether a byte of it had left. hyper gives an unsent request back; on top of that the bytes
+//! that the kernel took are counted, which also settles a connection that broke at the first byte.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::header::HeaderMap;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// Largest answer that is read, in bytes. An order of one ticket has about 4 KB.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Read buffer of a connection, in bytes: hyper's smallest is 8 KB, and it grows up to this.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Why an exchange was ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Its time was up.
+    Timeout,
+    /// The load was stopped and its deadline for operations under way has passed.
+    HungUp,
+}
+
+impl Cut {
+    fn text(self) -> &'static str {
+        match self {
+            Cut::Timeout => "timeout",
+            Cut::HungUp => "abandoned at the end of the load",
+        }
+    }
+}
+
+/// An answer, completely read.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// An exchange without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    /// Whether a byte of the request left: if not, it certainly was not applied.
+    pub sent: bool,
+    /// HTTP status, where the answer broke off after its head.
+    pub status: Option<u16>,
+    /// Whether the connection had been used before: then its end says nothing about the entry point.
+    pub reused: bool,
+    /// What happened, in short.
+    pub text: String,
+}
+
+impl Failure {
+    fn not_sent(text: String) -> Self {
+        Self {
+            sent: false,
+            status: None,
+            reused: false,
+            text,
+        }
+    }
+}
+
+type Conn = Pin<Box<Connection<Metered, Full<Bytes>>>>;
+
+/// One connection to an entry point.
+pub struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    /// None once the connection has ended. Polled by whoever uses the link: it has no task of its own.
+    conn: Option<Conn>,
+    written: Arc<AtomicU64>,
+    exchanges: u64,
+}
+
+impl Link {
+    /// Connects, for at most `timeout` and not beyond `cut`.
+    ///
+    /// # Errors
+    /// A [`Failure`] that was not sent.
+    pub async fn open(
+        addr: SocketAddr,
+        timeout: Duration,
+        cut: impl Future<Output = Cut>,
+    ) -> Result<Self, Failure> {
+        let connect = async {
+            let stream = TcpStream::connect(addr).await?;
+            stream.set_nodelay(true)?;
+            io::Result::Ok(stream)
+        };
+        let stream = tokio::select! {
+            biased;
+            connected = tokio::time::timeout(timeout, connect) => match connected {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return Err(Failure::not_sent(format!("connect: {error}"))),
+                Err(_) => return Err(Failure::not_sent("connect: timeout".to_owned())),
+            },
+            cut = cut => return Err(Failure::not_sent(format!("connect: {}", cut.text()))),
+        };
+        let written = Arc::new(AtomicU64::new(0));
+        let io = Metered {
+            inner: TokioIo::new(stream),
+            written: Arc::clone(&written),
+        };
+        let (sender, conn) = http1::Builder::new()
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .handshake(io)
+            .await
+            .map_err(|error| Failure::not_sent(format!("handshake: {error}")))?;
+        Ok(Self {
+            sender,
+            conn: Some(Box::pin(conn)),
+            written,
+            exchanges: 0,
+        })
+    }
+
+    /// Whether the connection can still be used, as far as this end knows. Looks once, without waiting.
+    pub async fn is_open(&mut self) -> bool {
+        if let Some(conn) = &mut self.conn {
+            let ended = poll_fn(|cx| Poll::Ready(conn.as_mut().poll(cx).is_ready())).await;
+            if ended {
+                self.conn = None;
+            }
+        }
+        self.conn.is_some() && !self.sender.is_closed()
+    }
+
+    /// Ends when the connection does: what an idle buyer waits for beside his next purchase.
+    pub async fn closed(&mut self) {
+        if let Some(conn) = &mut self.conn {
+            // How it ended does not matter: nothing was under way.
+            let _ = conn.await;
+        }
+        self.conn = None;
+    }
+
+    /// Makes one exchange, which `cut` may end.
+    ///
+    /// # Errors
+    /// A [`Failure`]; the connection cannot be used any more then.
+    pub async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        cut: impl Future<Output = Cut>,
+    ) -> Result<Answer, Failure> {
+        let reused = self.exchanges > 0;
+        self.exchanges += 1;
+        let before = self.written.load(Ordering::Relaxed);
+        let mut status = None;
+        let result = {
+            let work = exchange(&mut self.sender, &mut self.conn, request, &mut status);
+            tokio::select! {
+                biased;
+                result = work => result,
+                cut = cut => Err(Broken { handed_back: false, text: cut.text().to_owned() }),
+            }
+        };
+        result.map_err(|broken| {
+            self.conn = None;
+            let written = self.written.load(Ordering::Relaxed) > before;
+            Failure {
+                sent: written && !broken.handed_back,
+                status,
+                reused,
+                text: broken.text,
+            }
+        })
+    }
+}
+
+/// What went wrong, before it is known how much was sent.
+struct Broken {
+    handed_back: bool,
+    text: String,
+}
+
+impl Broken {
+    fn new(what: &str, error: &dyn std::error::Error) -> Self {
+        let mut text = format!("{what}: {error}");
+        if let Some(cause) = error.source() {
+            text = format!("{text}: {cause}");
+        }
+        Self {
+            handed_back: false,
+            text,
+        }
+    }
+}
+
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    conn: &mut Option<Conn>,
+    request: Request<Full<Bytes>>,
+    status: &mut Option<u16>,
+) -> Result<Answer, Broken> {
+    drive(conn, sender.ready())
+        .await
+        .map_err(|error| Broken::new("not ready", &error))?;
+    let sent = sender.try_send_request(request);
+    let response = drive(conn, sent).await.map_err(|mut error| {
+        let handed_back = error.take_message().is_some();
+        Broken {
+            handed_back,
+            ..Broken::new("request", error.error())
+        }
+    })?;
+    *status = Some(response.status().as_u16());
+    read(conn, response).await
+}
+
+async fn read(conn: &mut Option<Conn>, response: Response<Incoming>) -> Result<Answer, Broken> {
+    let (head, body) = response.into_parts();
+    let body = drive(conn, Limited::new(body, MAX_BODY_BYTES).collect())
+        .await
+        .map_err(|error| Broken::new("answer", error.as_ref()))?;
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body: body.to_bytes(),
+    })
+}
+
+/// Polls `work` together with the connection that it depends on.
+async fn drive<F: Future>(conn: &mut Option<Conn>, work: F) -> F::Output {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        let Some(open) = conn else {
+            return Poll::Pending;
+        };
+        if open.as_mut().poll(cx).is_ready() {
+            // Its error reaches `work` too, with more context.
+            *conn = None;
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// A TCP stream that counts the bytes which the kernel took.
+struct Metered {
+    inner: TokioIo<TcpStream>,
+    written: Arc<AtomicU64>,
+}
+
+impl Metered {
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl Read for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl Write for Metered {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.count(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.count(written)
+    }
+}
