@@ -1,0 +1,31 @@
+//! The Docker engine of firedrill: everything that acts on containers.
+//!
+//! * [`images`] builds the topology's images, once per content.
+//! * [`prepare`] migrates and seeds a database once per image and event file.
+//! * [`boot`] starts a topology and waits until it is whole by real conditions.
+//! * [`probe`] asks a node what it is; [`observe`] does so all the time and writes down what changes.
+//! * [`faults`] does things to nodes, with an undo record on disk first.
+//! * [`ledger`] reads the databases at the end.
+//! * [`residue`] removes everything that carries a run's label and audits that nothing is left.
+//! * [`guard`] is the dead man's switch: another process that cleans up when the harness dies.
+//!
+//! Nothing here judges: what is seen goes into the history, and the core judges that.
+
+pub mod boot;
+pub mod docker;
+pub mod faults;
+pub mod guard;
+pub mod images;
+pub mod labels;
+pub mod ledger;
+pub mod logs;
+pub mod observe;
+pub mod prepare;
+pub mod probe;
+pub mod progress;
+pub mod recorder;
+pub mod residue;
+pub mod seed;
+pub mod stack;
+pub mod usage;
+pub mod wait;

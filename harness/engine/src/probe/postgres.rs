@@ -1,0 +1,81 @@
+//! PostgreSQL: recovery, timeline and replication, asked at the node itself.
+
+use firedrill_core::cluster::Facts;
+use firedrill_core::ids::NodeName;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// Timeline of a primary from its current WAL file, of a standby from what it receives or last restored.
+/// Base backups also show up as senders, so only the names of nodes count.
+const QUESTION: &str = "\
+    select pg_is_in_recovery(), \
+           case when pg_is_in_recovery() \
+                then coalesce((select received_tli from pg_stat_wal_receiver), \
+                              (select timeline_id from pg_control_checkpoint()))::int8 \
+                else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8 end, \
+           (select count(*) from pg_stat_replication \
+             where state = 'streaming' and application_name = any($1)), \
+           exists (select 1 from pg_stat_wal_receiver where status = 'streaming')";
+
+/// Asks one PostgreSQL node.
+pub(super) struct Probe {
+    address: SocketAddr,
+    password: String,
+    peers: Vec<String>,
+    client: Option<Client>,
+}
+
+impl Probe {
+    pub(super) fn new(address: SocketAddr, password: &str, peers: Vec<NodeName>) -> Self {
+        let peers = peers.iter().map(ToString::to_string).collect();
+        Self { address, password: password.to_owned(), peers, client: None }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.client = None;
+    }
+
+    pub(super) async fn ask(&mut self) -> Result<Facts, String> {
+        let client = match self.client.take() {
+            Some(client) => self.client.insert(client),
+            None => self.client.insert(connect(self.address, &self.password, "postgres").await?),
+        };
+        let row = client.query_one(QUESTION, &[&self.peers]).await.map_err(|error| describe(&error))?;
+        let number = |index| u64::try_from(row.get::<_, i64>(index)).unwrap_or(0);
+        Ok(Facts::Postgres {
+            in_recovery: row.get(0),
+            timeline: number(1),
+            streaming: u32::try_from(number(2)).unwrap_or(u32::MAX),
+            receiving: row.get(3),
+        })
+    }
+}
+
+/// Opens a connection as the superuser of the run. The task that drives it ends with the client.
+pub async fn connect(address: SocketAddr, password: &str, database: &str) -> Result<Client, String> {
+    let mut config = Config::new();
+    config
+        .host(address.ip().to_string())
+        .port(address.port())
+        .user("postgres")
+        .password(password)
+        .dbname(database)
+        .application_name("firedrill")
+        .connect_timeout(Duration::from_secs(2));
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| describe(&error))?;
+    tokio::spawn(async move {
+        // The error of a broken connection reaches whoever uses the client next.
+        let _ = connection.await;
+    });
+    Ok(client)
+}
+
+/// The server's words where it said something, else the client's with their cause.
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        return said.message().to_owned();
+    }
+    let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{error}{cause}")
+}
