@@ -1,0 +1,142 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Chaos and failover verification for redundant ticket shops: boots the real stack, sells tickets, breaks
+/// it, and says with proof whether a ticket was lost, doubled or oversold.
+#[derive(Debug, Parser)]
+#[command(name = "firedrill", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 certified, 1 violated, 2 inconclusive, 3 could not run, 4 residue left, 64 usage";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check whether this machine can run drills, and say what is missing.
+    Doctor,
+    /// Show what a certification would do, without doing anything.
+    Plan(CertifyArgs),
+    /// Boot a topology and leave it running.
+    Up(UpArgs),
+    /// Remove stacks that `up` left running.
+    Down(DownArgs),
+    /// Run one drill from a file.
+    Run(RunArgs),
+    /// Derive drills from a topology, run them, and certify it or refuse to.
+    Certify(CertifyArgs),
+    /// Judge a stored run again, without Docker.
+    Check(CheckArgs),
+    /// Render the reports of a stored run again.
+    Report(ReportArgs),
+    /// Buy tickets from any Pretix at a given rate.
+    Load(LoadArgs),
+    /// Remove what dead runs left behind.
+    Reap,
+    /// Remove a run when standard input ends (started by firedrill itself).
+    #[command(hide = true)]
+    Guard {
+        /// The run.
+        run: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Topology: a folder below `topologies/`, or a path.
+    #[arg(long, default_value = "pretix-ha")]
+    pub(crate) topology: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// The run to remove; all that `up` started without it.
+    pub(crate) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Drill: a file below `fixtures/drills/` without its ending, or a path.
+    pub(crate) drill: String,
+    /// Topology instead of the drill's.
+    #[arg(long)]
+    pub(crate) topology: Option<String>,
+    /// Agreement instead of the drill's: a name below `fixtures/sla/`, or a path.
+    #[arg(long)]
+    pub(crate) sla: Option<String>,
+    /// Seed of everything random, to repeat a schedule.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CertifyArgs {
+    /// Topology: a folder below `topologies/`, or a path.
+    #[arg(long, default_value = "pretix-ha")]
+    pub(crate) topology: String,
+    /// How much is drilled.
+    #[arg(long, default_value = "smoke", value_parser = ["smoke"])]
+    pub(crate) profile: String,
+    /// Agreement: a name below `fixtures/sla/`, or a path.
+    #[arg(long, default_value = "gic-2020")]
+    pub(crate) sla: String,
+    /// Seed of everything random, to repeat a schedule.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Purchases that begin per second.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Folder of the run.
+    pub(crate) run_dir: PathBuf,
+    /// Judge against another agreement.
+    #[arg(long)]
+    pub(crate) against: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Folder of the run.
+    pub(crate) run_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Base URL of the shop, for example `http://127.0.0.1:8080`. Only http here; several may be given,
+    /// buyers fail over between them.
+    #[arg(required = true)]
+    pub(crate) urls: Vec<String>,
+    /// Short name of the organizer.
+    #[arg(long)]
+    pub(crate) organizer: String,
+    /// Short name of the event.
+    #[arg(long)]
+    pub(crate) event: String,
+    /// Number of the item to buy.
+    #[arg(long)]
+    pub(crate) item: u64,
+    /// Price of the item.
+    #[arg(long, default_value = "23.00")]
+    pub(crate) price: String,
+    /// API token with the right to write orders.
+    #[arg(long, env = "FIREDRILL_API_TOKEN", hide_env_values = true)]
+    pub(crate) token: String,
+    /// `Host` header instead of the one in the first URL.
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Purchases that begin per second.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) rate: f64,
+    /// Virtual buyers.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) buyers: u32,
+    /// Seconds.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) duration_s: u64,
+}

@@ -1,0 +1,163 @@
+//! `plan`, `run` and `certify`: drills on a stack that is booted for them and removed after them.
+
+use super::check::show;
+use crate::args::{CertifyArgs, RunArgs};
+use crate::exit::{Exit, Failure};
+use crate::{home, progress};
+use firedrill_core::drill::{Drill, profile};
+use firedrill_core::sla::Sla;
+use firedrill_engine::boot::{BootError, read_topology};
+use firedrill_engine::progress::Progress;
+use firedrill_runner::rundir::new_run_id;
+use firedrill_runner::{DrillError, Executed, Session, SessionError, SessionOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Shows the derived drill.
+pub(crate) fn plan(args: &CertifyArgs) -> Result<Exit, Failure> {
+    let folder = home::topology(&args.topology);
+    let (_, topology) = read_topology(&folder).map_err(Failure::usage)?;
+    let sla = home::sla(&args.sla).map_err(Failure::usage)?;
+    let drill = derive(args, &topology.name, &topology.tiers())?;
+    println!("topology {}: {}", topology.name, topology.description);
+    for tier in topology.tiers() {
+        println!("  {:<10} {} nodes", tier.name, tier.nodes);
+    }
+    println!("profile {}, agreement {}, {} purchases per second:", args.profile, sla.name, drill.load.rate_per_s);
+    for (index, step) in drill.schedule().enumerate() {
+        println!("  {:>2}. {} {}", index + 1, step.fault, step.target);
+    }
+    for text in profile::not_covered(&topology.tiers()) {
+        println!("not covered: {text}");
+    }
+    Ok(Exit::Certified)
+}
+
+fn derive(args: &CertifyArgs, topology: &str, tiers: &[profile::TierShape]) -> Result<Drill, Failure> {
+    let mut drill = profile::smoke(topology, tiers);
+    drill.sla.clone_from(&args.sla);
+    if let Some(rate) = args.rate {
+        drill.load.rate_per_s = rate;
+    }
+    drill.check().map_err(|message| Failure::usage(anyhow::anyhow!(message)))?;
+    Ok(drill)
+}
+
+/// Derives a drill from the topology and runs it.
+pub(crate) async fn certify(args: &CertifyArgs) -> Result<Exit, Failure> {
+    let folder = home::topology(&args.topology);
+    let (_, topology) = read_topology(&folder).map_err(Failure::usage)?;
+    let sla = home::sla(&args.sla).map_err(Failure::usage)?;
+    let drill = derive(args, &topology.name, &topology.tiers())?;
+    let seed = args.seed.unwrap_or_else(rand_seed);
+    let rate = drill.load.rate_per_s;
+    let replay = format!(
+        "firedrill certify --topology {} --profile {} --sla {} --rate {rate} --seed {seed}",
+        args.topology, args.profile, args.sla
+    );
+    execute(folder, &drill, &sla, seed, &replay).await
+}
+
+/// Runs a drill from a file.
+pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let drill = home::drill(&args.drill).map_err(Failure::usage)?;
+    let topology = args.topology.clone().unwrap_or_else(|| drill.topology.clone());
+    let folder = home::topology(&topology);
+    let (_, read) = read_topology(&folder).map_err(Failure::usage)?;
+    check_targets(&drill, &read).map_err(Failure::usage)?;
+    let sla_name = args.sla.clone().unwrap_or_else(|| drill.sla.clone());
+    let sla = home::sla(&sla_name).map_err(Failure::usage)?;
+    let seed = args.seed.unwrap_or_else(rand_seed);
+    let replay = format!("firedrill run {} --topology {topology} --sla {sla_name} --seed {seed}", args.drill);
+    execute(folder, &drill, &sla, seed, &replay).await
+}
+
+/// Targets that mean nothing in the topology are refused before anything is booted.
+fn check_targets(drill: &Drill, topology: &firedrill_core::topology::Topology) -> anyhow::Result<()> {
+    use firedrill_core::fault::target::Candidate;
+    use firedrill_core::history::Role;
+    let nodes = topology.nodes();
+    let candidates: Vec<Candidate> = nodes
+        .iter()
+        .map(|node| Candidate { node: node.name.clone(), tier: node.service.tier.clone(), role: Role::Serving })
+        .collect();
+    for (index, step) in drill.steps.iter().enumerate() {
+        let checked = step.target.check(&candidates);
+        checked.map_err(|error| anyhow::anyhow!("drill {}, step {}: {error}", drill.name, index + 1))?;
+    }
+    Ok(())
+}
+
+fn rand_seed() -> u64 {
+    // Short enough to be typed.
+    u64::from(std::process::id()) ^ (std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into()))
+}
+
+/// Boots, drills, removes, and says the verdict. Ctrl-C and SIGTERM end the drill early and cleanly.
+async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &str) -> Result<Exit, Failure> {
+    let progress = progress::display();
+    let interrupt = on_interrupt(Arc::clone(&progress));
+    let options = SessionOptions {
+        events: home::events(&folder),
+        topology_folder: folder,
+        runs: home::runs(),
+        guard_program: Some(std::env::current_exe()?.into_os_string()),
+    };
+    let mut interrupted = interrupt.clone();
+    let booted = tokio::select! {
+        booted = Session::boot(options, new_run_id(), progress.as_ref()) => Some(booted),
+        _ = interrupted.wait_for(|interrupted| *interrupted) => None,
+    };
+    // Dropped in the middle of a boot, the guard removes what was there; this process has to end for that.
+    let Some(booted) = booted else { return Err(anyhow::anyhow!("interrupted while booting; the guard removes what was created").into()) };
+    let session = booted.map_err(refused)?;
+    let executed = session.drill(drill, sla, seed, replay, interrupt, progress.as_ref()).await;
+    progress.begin("removing the stack");
+    let closed = session.close().await;
+    progress.end("removing the stack", if closed.is_ok() { "nothing left" } else { "something is left" });
+    let executed = executed.map_err(|error: DrillError| Failure::from(error))?;
+    conclude(&executed, closed)
+}
+
+fn conclude(executed: &Executed, closed: Result<(), SessionError>) -> Result<Exit, Failure> {
+    show(&executed.verdict);
+    println!("report: {}", shown(&executed.dir.report()));
+    println!("again:  firedrill check {}", shown(executed.dir.path()));
+    closed.map_err(Failure::residue)?;
+    Ok(executed.verdict.conclusion.into())
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A wrong topology is the caller's; everything else could not be run.
+pub(super) fn refused(error: SessionError) -> Failure {
+    match error {
+        SessionError::Boot(BootError::Topology(_) | BootError::Read { .. }) => Failure::usage(error),
+        SessionError::Residue(_) => Failure::residue(error),
+        _ => error.into(),
+    }
+}
+
+/// Turns true at the first Ctrl-C or SIGTERM. A second one ends the process at once; the guard cleans up.
+fn on_interrupt(progress: Arc<dyn Progress>) -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        for round in 0..2 {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            if round == 1 {
+                std::process::exit(130);
+            }
+            progress.note("interrupted: ending the drill, undoing faults and judging what there is (again to end at once)");
+            let _ = sender.send(true);
+        }
+    });
+    receiver
+}

@@ -1,0 +1,27 @@
+//! One file a group of commands.
+
+mod check;
+mod doctor;
+mod drill;
+mod load;
+mod stacks;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+/// Runs the command that was asked for.
+pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Doctor => doctor::doctor().await,
+        Command::Plan(args) => drill::plan(&args),
+        Command::Up(args) => stacks::up(&args).await,
+        Command::Down(args) => stacks::down(&args).await,
+        Command::Run(args) => drill::run(&args).await,
+        Command::Certify(args) => drill::certify(&args).await,
+        Command::Check(args) => check::check(&args),
+        Command::Report(args) => check::report(&args),
+        Command::Load(args) => load::load(&args).await,
+        Command::Reap => stacks::reap().await,
+        Command::Guard { run } => stacks::guard(&run).await,
+    }
+}

@@ -1,0 +1,19 @@
+//! Runs drills: one [`Session`] is one booted stack; a drill on it gives one history and one verdict.
+//!
+//! * [`session`] boots, proves that the stack sells, and removes everything again.
+//! * [`drill`] runs the steps of a drill under load: steady, inject, restored, heal, whole.
+//! * [`journal`] writes the history as it happens.
+//! * [`rundir`] is the layout of `runs/<id>/`, and judges and renders a stored run again.
+//!
+//! Order of the stages in the history, which the checkers rely on: `load_started`; for every step
+//! `steady`, the phases of the fault, `service_restored` (or not), `whole` or `not_whole`; then
+//! `load_stopped`, `drained`, the final read, and the trailer.
+
+pub mod drill;
+pub mod journal;
+pub mod rundir;
+pub mod session;
+
+pub use drill::{DrillError, Executed};
+pub use rundir::{RunDir, RunDirError, Stored};
+pub use session::{Session, SessionError, SessionOptions};

@@ -1,0 +1,286 @@
+//! A session: one booted stack, from the first container to the last one removed.
+
+use crate::rundir::{RunDir, RunDirError};
+use firedrill_core::history::{At, Event};
+use firedrill_core::ids::RunId;
+use firedrill_core::manifest::{BootStep, Image, Manifest, Node};
+use firedrill_core::sla::Sla;
+use firedrill_engine::boot::{self, BootError, Plan};
+use firedrill_engine::docker::{DockerError, Engine};
+use firedrill_engine::guard::{Guard, GuardError};
+use firedrill_engine::logs::{LogError, LogFollower};
+use firedrill_engine::observe::Observer;
+use firedrill_engine::progress::Progress;
+use firedrill_engine::recorder::Recorder;
+use firedrill_engine::residue::{self, ResidueError};
+use firedrill_engine::seed::{Seed, SeedError};
+use firedrill_engine::stack::Stack;
+use firedrill_engine::usage::UsageSampler;
+use firedrill_engine::wait::{self, Expired, Look};
+use firedrill_engine::{images, labels};
+use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Target, purchase_once};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// A session cannot be had.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The stack cannot be booted.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The engine cannot be used.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The guard cannot be started: nothing is booted without it.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The run's folder cannot be used.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// Logs cannot be written.
+    #[error(transparent)]
+    Logs(#[from] LogError),
+    /// The seed has no such event or item.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The whole stack does not sell.
+    #[error("the stack is whole but does not sell: {0}")]
+    NoSale(Expired),
+    /// Something stays.
+    #[error(transparent)]
+    Residue(#[from] ResidueError),
+}
+
+/// What a session is made from.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Folder of the topology.
+    pub topology_folder: PathBuf,
+    /// Event file.
+    pub events: PathBuf,
+    /// Folder that run folders are created in.
+    pub runs: PathBuf,
+    /// The `firedrill` program, which is also the guard; none for a stack that is to stay.
+    pub guard_program: Option<OsString>,
+}
+
+/// Where records go now, and by which clock: both change with every drill of a session.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) clock: RunClock,
+    pub(crate) sender: Option<mpsc::Sender<Event>>,
+    pub(crate) lost: Arc<AtomicU64>,
+}
+
+/// A booted stack that drills can be run on.
+pub struct Session {
+    /// The run that everything of the stack is labelled with.
+    pub run: RunId,
+    /// The stack.
+    pub stack: Stack,
+    /// Watches the stack.
+    pub observer: Observer,
+    /// What was seeded.
+    pub seed: Seed,
+    /// How long the boot took, step by step.
+    pub boot: Vec<BootStep>,
+    /// The way into the history of the drill that runs now.
+    pub recorder: Recorder,
+    /// Options that it was booted with.
+    pub options: SessionOptions,
+    pub(crate) wire: Arc<Mutex<Wire>>,
+    pub(crate) images: Vec<Image>,
+    guard: Option<Guard>,
+    usage: UsageSampler,
+}
+
+/// A purchase through a fresh stack takes under a second; a cold one compiles and connects first.
+const FIRST_SALE_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// Boots a stack and proves that every entry point sells. Whatever goes wrong, nothing is left behind.
+    pub async fn boot(options: SessionOptions, run: RunId, progress: &dyn Progress) -> Result<Self, SessionError> {
+        let engine = Engine::connect().await?;
+        let guard = options.guard_program.as_ref().map(|program| Guard::start(program, &run)).transpose()?;
+        match Self::boot_on(&engine, options, &run, guard, progress).await {
+            Ok(session) => Ok(session),
+            Err(error) => {
+                residue::remove(&engine, &run).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn boot_on(
+        engine: &Engine,
+        options: SessionOptions,
+        run: &RunId,
+        guard: Option<Guard>,
+        progress: &dyn Progress,
+    ) -> Result<Self, SessionError> {
+        let owner = if guard.is_some() { labels::this_process() } else { labels::OWNER_NOBODY.to_owned() };
+        let plan = Plan {
+            run: run.clone(),
+            owner,
+            topology_folder: options.topology_folder.clone(),
+            events: options.events.clone(),
+        };
+        let wire = Wire { clock: RunClock::start(), sender: None, lost: Arc::default() };
+        let wire = Arc::new(Mutex::new(wire));
+        let recorder = recorder(&wire);
+        let booted = boot::boot(engine, &plan, &recorder, progress).await?;
+        let usage = UsageSampler::start(&booted.stack, &recorder);
+        let mut session = Self {
+            run: run.clone(),
+            stack: booted.stack,
+            observer: booted.observer,
+            seed: booted.seed,
+            boot: booted.steps,
+            recorder,
+            options,
+            wire,
+            images: Vec::new(),
+            guard,
+            usage,
+        };
+        session.prove_sales(progress).await?;
+        session.images = session.versions().await;
+        Ok(session)
+    }
+
+    /// One real purchase through every entry point.
+    async fn prove_sales(&mut self, progress: &dyn Progress) -> Result<(), SessionError> {
+        let begin = Instant::now();
+        let booted_ms = self.boot.last().map_or(0.0, |step| step.at_ms);
+        let event = self.seed.events.keys().next().cloned().unwrap_or_default();
+        let item = self.seed.events.get(&event).and_then(|event| event.items.keys().next().cloned());
+        let target = self.target(&event, &item.unwrap_or_default())?;
+        let clock = self.clock();
+        let codes = OrderCodes::new(rand::random(), &self.run);
+        for (number, entry) in target.entries.iter().enumerate() {
+            let what = format!("a purchase through {} is acknowledged", entry.name);
+            let tries = AtomicU64::new(0);
+            let sold = wait::until(&what, FIRST_SALE_DEADLINE, Duration::from_millis(200), || async {
+                let attempt_number = tries.fetch_add(1, Ordering::Relaxed);
+                let op = PROBE_OPS_FROM + (number as u64) * 10_000 + attempt_number;
+                let op = firedrill_core::ids::OpId(op);
+                match purchase_once(&target, entry, &codes, op, &clock, Duration::from_secs(15)).await {
+                    Ok(attempt) if attempt.order.is_some() => Look::Ready(()),
+                    Ok(attempt) => Look::NotYet(attempt.error.unwrap_or_else(|| format!("{:?}", attempt.outcome))),
+                    Err(error) => Look::NotYet(error.to_string()),
+                }
+            });
+            sold.await.map_err(SessionError::NoSale)?;
+            let at_ms = booted_ms + begin.elapsed().as_secs_f64() * 1e3;
+            let what = format!("sale through {}", entry.name);
+            progress.update("boot", &format!("{:>5.1} s  {what}", at_ms / 1e3));
+            self.boot.push(BootStep { what, at_ms });
+        }
+        Ok(())
+    }
+
+    /// The package versions inside the images that run.
+    async fn versions(&self) -> Vec<Image> {
+        let mut by_image: BTreeMap<&str, &str> = BTreeMap::new();
+        for node in &self.stack.nodes {
+            by_image.entry(node.image.as_str()).or_insert(node.container.as_str());
+        }
+        let mut found = Vec::new();
+        for image in self.stack.images.iter() {
+            let mut image = image.clone();
+            if let Some(container) = by_image.get(image.name.as_str()) {
+                image.versions = images::versions(&self.stack.engine, container).await;
+            }
+            found.push(image);
+        }
+        found
+    }
+
+    /// The shop as the load sees it, for an event and an item of the seed.
+    pub fn target(&self, event: &str, item: &str) -> Result<Target, SeedError> {
+        let found = self.seed.item(event, item)?;
+        let entries = self.stack.entries().into_iter().map(|(name, addr)| Entry { name, addr });
+        Ok(Target {
+            entries: entries.collect(),
+            host_header: "localhost".to_owned(),
+            organizer: self.seed.organizer.clone(),
+            event: event.to_owned(),
+            item_id: found.id,
+            price_cents: firedrill_load::money::parse_cents(&found.price).unwrap_or(0),
+            api_token: ApiToken::new(self.seed.token.clone()),
+        })
+    }
+
+    /// The clock of the drill that runs now.
+    pub(crate) fn clock(&self) -> RunClock {
+        lock(&self.wire).clock
+    }
+
+    /// Follows the logs of all nodes into a run's folder.
+    pub(crate) async fn follow_logs(&self, dir: &RunDir) -> Result<LogFollower, SessionError> {
+        Ok(LogFollower::start(&self.stack, &dir.logs()).await?)
+    }
+
+    /// What this session is made of.
+    pub fn manifest(&self, run: &RunId, sla: &Sla, replay: &str) -> Manifest {
+        let nodes = self.stack.nodes.iter().map(|node| Node {
+            name: node.name.clone(),
+            tier: node.tier.clone(),
+            kind: node.kind.to_string(),
+            image: node.image.clone(),
+            single: node.single.clone(),
+        });
+        Manifest {
+            run: run.clone(),
+            firedrill: env!("CARGO_PKG_VERSION").to_owned(),
+            replay: replay.to_owned(),
+            topology: self.stack.topology.name.clone(),
+            topology_sha256: self.stack.topology_sha256.clone(),
+            sla: sla.clone(),
+            host: self.stack.engine.host.clone(),
+            images: self.images.clone(),
+            nodes: nodes.collect(),
+            boot: self.boot.clone(),
+            not_covered: firedrill_core::drill::profile::not_covered(&self.stack.topology.tiers()),
+        }
+    }
+
+    /// Removes the stack and waits until nothing is left of it.
+    pub async fn close(self) -> Result<(), SessionError> {
+        let Self { run, stack, observer, usage, guard, .. } = self;
+        // Whoever still asks the nodes would only see them vanish.
+        drop((observer, usage));
+        let removed = residue::remove(&stack.engine, &run).await;
+        if let (Some(guard), Ok(())) = (guard, &removed) {
+            guard.dismiss();
+        }
+        Ok(removed?)
+    }
+}
+
+pub(crate) fn lock(wire: &Mutex<Wire>) -> std::sync::MutexGuard<'_, Wire> {
+    // It holds two values that are only ever replaced whole.
+    wire.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A recorder that reads the wire's clock and sends to where the wire leads now. A full channel costs the
+/// record and is counted: observers must not wait for a disk.
+fn recorder(wire: &Arc<Mutex<Wire>>) -> Recorder {
+    let (clocks, wires) = (Arc::clone(wire), Arc::clone(wire));
+    let now = move || -> At { lock(&clocks).clock.now() };
+    let send = move |event| {
+        let wire = lock(&wires).clone();
+        if let Some(sender) = wire.sender
+            && sender.try_send(event).is_err()
+        {
+            wire.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    Recorder::new(now, send)
+}
