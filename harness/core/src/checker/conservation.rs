@@ -116,18 +116,17 @@ impl Account {
         let mut rows = ledger::rows(history, authority);
         rows.sort_by(|a, b| a.code.cmp(&b.code));
         let mut account = Self { read: true, rows: rows.len() as u64, acknowledged, ..Self::default() };
-        let mut by_code: HashMap<&str, &Operation> = HashMap::with_capacity(operations.len());
-        for op in operations.iter() {
-            if let Some(other) = by_code.insert(&op.code, op).filter(|other| other.order().is_some()) {
-                if op.order().is_some() {
-                    account.add(Kind::Duplicated, op, format!("its code was confirmed to {} too", other.id));
-                } else {
-                    by_code.insert(&op.code, other);
-                }
+        let mut ops: Vec<&Operation> = operations.iter().collect();
+        ops.sort_by(|a, b| a.code.cmp(&b.code));
+        for same in ops.chunk_by(|a, b| a.code == b.code).filter(|same| same.len() > 1) {
+            let mut confirmed = same.iter().filter(|op| op.order().is_some());
+            let Some(first) = confirmed.next() else { continue };
+            for op in confirmed {
+                account.add(Kind::Duplicated, op, format!("its code was confirmed to {} too", first.id));
             }
         }
-        account.compare_operations(operations, &rows);
-        account.compare_rows(&by_code, &rows);
+        account.compare_operations(&ops, &rows);
+        account.compare_rows(&ops, &rows);
         account.compare_keys(operations);
         account.anomalies.sort_by(|a, b| (a.kind, &a.code, a.op, &a.detail).cmp(&(b.kind, &b.code, b.op, &b.detail)));
         account
@@ -165,11 +164,14 @@ impl Account {
         });
     }
 
-    /// What buyers were told against what is there. `rows` are sorted by code.
-    fn compare_operations(&mut self, operations: &Operations, rows: &[&LedgerRow]) {
-        for op in operations.iter() {
-            let first = rows.partition_point(|row| row.code < op.code);
-            let row = rows.get(first).filter(|row| row.code == op.code);
+    /// What buyers were told against what is there. Both are sorted by code, and merged.
+    fn compare_operations(&mut self, ops: &[&Operation], rows: &[&LedgerRow]) {
+        let mut next = 0;
+        for op in ops {
+            while rows.get(next).is_some_and(|row| row.code < op.code) {
+                next += 1;
+            }
+            let row = rows.get(next).filter(|row| row.code == op.code);
             match (&op.outcome, row) {
                 (OperationOutcome::Acknowledged { .. }, None) => self.add(Kind::Lost, op, "not in the database"),
                 (OperationOutcome::Acknowledged { order, .. }, Some(row)) => {
@@ -192,38 +194,47 @@ impl Account {
         }
     }
 
-    /// What is there against what was ordered. `rows` are sorted by code.
-    fn compare_rows(&mut self, by_code: &HashMap<&str, &Operation>, rows: &[&LedgerRow]) {
-        let is_ours = |row: &LedgerRow| {
-            let token = row.token.as_deref();
-            by_code.contains_key(row.code.as_str())
-                || token.is_some_and(|token| token == row.code || by_code.contains_key(token))
+    /// What is there against what was ordered. Both are sorted by code.
+    fn compare_rows(&mut self, ops: &[&Operation], rows: &[&LedgerRow]) {
+        let find = |code: &str| {
+            let first = ops.partition_point(|op| op.code.as_str() < code);
+            ops.get(first).copied().filter(|op| op.code == code)
         };
-        let mut by_token: BTreeMap<&str, Vec<&LedgerRow>> = BTreeMap::new();
+        let mut strays: BTreeMap<&str, Vec<&LedgerRow>> = BTreeMap::new();
+        let mut next = 0;
         for same in rows.chunk_by(|a, b| a.code == b.code) {
-            if !same.iter().any(|row| is_ours(row)) {
+            let code = same[0].code.as_str();
+            while ops.get(next).is_some_and(|op| op.code.as_str() < code) {
+                next += 1;
+            }
+            let op = ops.get(next).copied().filter(|op| op.code == code);
+            let tokens = || same.iter().filter_map(|row| row.token.as_deref());
+            if op.is_none() && !tokens().any(|token| token == code || find(token).is_some()) {
                 self.foreign += same.len() as u64;
                 continue;
             }
-            let op = by_code.get(same[0].code.as_str()).copied();
             if same.len() > 1 {
                 self.add_row(Kind::Duplicated, same[0], op, format!("{} rows with one code", same.len()));
             }
             if op.is_none() {
                 self.add_row(Kind::Phantom, same[0], None, "in the database, and never ordered under this code");
             }
-            for row in same {
-                let Some(token) = row.token.as_deref() else { continue };
-                let under = by_token.entry(token).or_default();
-                if under.last().is_none_or(|last| last.code != row.code) {
-                    under.push(row);
+            for token in tokens().filter(|token| *token != code) {
+                let under = strays.entry(token).or_default();
+                if under.last().is_none_or(|last| last.code != code) {
+                    under.push(same[0]);
                 }
             }
         }
-        for (token, under) in by_token.into_iter().filter(|(_, under)| under.len() > 1) {
-            let codes: Vec<&str> = under.iter().map(|row| row.code.as_str()).collect();
-            let detail = format!("the token {token} is under the codes {}", codes.join(", "));
-            self.add_row(Kind::Duplicated, under[0], by_code.get(token).copied(), detail);
+        for (token, mut under) in strays {
+            let first = rows.partition_point(|row| row.code.as_str() < token);
+            let same = rows[first..].iter().take_while(|row| row.code == token);
+            under.extend(same.filter(|row| row.token.as_deref() == Some(token)).take(1));
+            if under.len() > 1 {
+                let codes: Vec<&str> = under.iter().map(|row| row.code.as_str()).collect();
+                let detail = format!("the token {token} is under the codes {}", codes.join(", "));
+                self.add_row(Kind::Duplicated, under[0], find(token), detail);
+            }
         }
     }
 

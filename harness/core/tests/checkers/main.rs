@@ -12,4 +12,3 @@ mod primaries;
 mod replicas;
 mod steps;
 mod story;
-mod zz_perf;
