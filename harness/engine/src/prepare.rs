@@ -17,6 +17,7 @@ use crate::wait::{self, Expired, Look};
 use bollard::body_full;
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder};
+use firedrill_core::source::{self, Source, SourceError};
 use firedrill_core::topology::{NodeKind, Topology};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,9 @@ pub enum PrepareError {
         /// Why.
         source: SeedError,
     },
+    /// The event file is no YAML.
+    #[error(transparent)]
+    Events(#[from] SourceError),
     /// The token cannot be rotated.
     #[error("the API token cannot be set in the new database: {0}")]
     Token(String),
@@ -146,7 +150,7 @@ impl Prepared {
     pub async fn seed(prepared: &Self, stack: &Stack) -> Result<Seed, PrepareError> {
         let mut seed = prepared.seed.clone();
         seed.token = random_hex(32);
-        let update = "update pretixapi_teamapitoken set token = $1";
+        let update = "update pretixbase_teamapitoken set token = $1";
         let mut last = "no PostgreSQL node takes writes".to_owned();
         for node in stack.of_kind(NodeKind::Postgres) {
             let Some(address) = node.published(5432) else { continue };
@@ -161,8 +165,7 @@ impl Prepared {
             if !matches!(recovering.map(|row| row.get(0)), Ok(false)) {
                 continue;
             }
-            let table = update.replace("pretixapi_", "pretixbase_");
-            return match client.execute(&table, &[&seed.token]).await {
+            return match client.execute(update, &[&seed.token]).await {
                 Ok(0) => Err(PrepareError::Token("the prepared database has no API token".to_owned())),
                 Ok(_) => Ok(seed),
                 Err(error) => Err(PrepareError::Token(error.to_string())),
@@ -192,17 +195,7 @@ pub async fn load(stack: &Stack, owner: &str, prepared: &Prepared) -> Result<(),
     };
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     docker.create_container(Some(options), body).await.map_err(DockerError::call("create the seed loader"))?;
-    let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(prepared.dump.len() as u64);
-    header.set_mode(0o644);
-    header.set_cksum();
-    let packed = archive.append_data(&mut header, "pretix.dump", prepared.dump.as_slice());
-    let packed = packed.and_then(|()| archive.into_inner());
-    let packed = packed.map_err(|source| PrepareError::File { path: PathBuf::from("pretix.dump"), source })?;
-    let target = UploadToContainerOptionsBuilder::default().path("/seed").build();
-    let uploaded = docker.upload_to_container(&name, Some(target), body_full(packed.into())).await;
-    uploaded.map_err(DockerError::call("upload the prepared database"))?;
+    upload(&stack.engine, &name, "/seed", "pretix.dump", &prepared.dump).await?;
     let options = RemoveContainerOptionsBuilder::default().force(true).build();
     let removed = docker.remove_container(&name, Some(options)).await;
     Ok(removed.map_err(DockerError::call("remove the seed loader"))?)
@@ -237,7 +230,9 @@ impl Maker<'_> {
         let entry = ["python", "-m", "pretix", "migrate", "--noinput"];
         self.engine.exec_ok(&shop, &entry, &[], MIGRATE_DEADLINE).await?;
         self.progress.update("database", "seeding");
-        let seed = self.seed(&shop, events).await?;
+        // Every run sets a token of its own in its copy.
+        let env = [format!("API_TOKEN={}", random_hex(32))];
+        let seed = seed_in(self.engine, &shop, events, &env, &self.plan.events).await?;
         self.progress.update("database", "dumping");
         let dump = format!("pg_dump -h {DATA} -U postgres -Fc -d pretix | base64 -w0");
         let text = self.engine.exec_ok(&database, &["bash", "-o", "pipefail", "-c", &dump], &[], MIGRATE_DEADLINE).await?;
@@ -247,20 +242,6 @@ impl Maker<'_> {
             problem,
         })?;
         Ok(Prepared { dump, seed })
-    }
-
-    async fn seed(&self, shop: &str, events: &[u8]) -> Result<Seed, PrepareError> {
-        let mut archive = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(events.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        let packed = archive.append_data(&mut header, "events.yaml", events).and_then(|()| archive.into_inner());
-        let packed = packed.map_err(|source| PrepareError::File { path: self.plan.events.clone(), source })?;
-        let target = UploadToContainerOptionsBuilder::default().path("/tmp").build();
-        let uploaded = self.engine.docker.upload_to_container(shop, Some(target), body_full(packed.into())).await;
-        uploaded.map_err(DockerError::call("upload the event file"))?;
-        seed_in(self.engine, shop, "/tmp/events.yaml", &self.plan.events).await
     }
 
     /// A single PostgreSQL without any durability: it lives for two minutes.
@@ -300,6 +281,8 @@ impl Maker<'_> {
             ("PRETIX_PRETIX_DATADIR", "/data"),
             ("PRETIX_PRETIX_ECB_RATES", "off"),
             ("PRETIX_DJANGO_SECRET", "only-while-the-database-is-prepared-0123456789"),
+            // The image's own settings want Redis, which a migration does not.
+            ("DJANGO_SETTINGS_MODULE", "pretix.settings"),
         ];
         let env = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         self.start("pretix", self.pretix, &["sleep", "infinity"], env).await
@@ -346,11 +329,48 @@ fn ignore_missing(result: Result<(), bollard::errors::Error>, what: &str) -> Res
     }
 }
 
-/// Runs the seed script of the Pretix image on a file inside the container.
-async fn seed_in(engine: &Engine, shop: &str, file: &str, events: &Path) -> Result<Seed, PrepareError> {
-    let command = ["python", "/opt/firedrill/seed.py", file];
-    let output = engine.exec_ok(shop, &command, &[], Duration::from_secs(120)).await?;
-    Seed::parse(&output).map_err(|source| PrepareError::Seed { events: events.to_path_buf(), source })
+/// Runs the seed script of the Pretix image on an event file inside a container.
+async fn seed_in(
+    engine: &Engine,
+    shop: &str,
+    events: &[u8],
+    env: &[String],
+    name: &Path,
+) -> Result<Seed, PrepareError> {
+    upload(engine, shop, "/tmp", "events.json", &events_as_json(events, name)?).await?;
+    let command = ["python", "/app/seed.py", "/tmp/events.json"];
+    let output = engine.exec_ok(shop, &command, env, Duration::from_secs(120)).await?;
+    Seed::parse(&output).map_err(|source| PrepareError::Seed { events: name.to_path_buf(), source })
+}
+
+/// Event files are YAML for people; the script inside the image has no YAML library and reads JSON.
+fn events_as_json(events: &[u8], name: &Path) -> Result<Vec<u8>, PrepareError> {
+    let source = Source::new(name.display().to_string(), String::from_utf8_lossy(events));
+    let value: serde_json::Value = source::parse_yaml(&source)?;
+    Ok(value.to_string().into_bytes())
+}
+
+/// Adds events to a running stack, on its node for periodic tasks, which no buyer waits for. The API token
+/// stays the run's.
+pub async fn seed_live(stack: &Stack, events: &str, token: &str) -> Result<Seed, PrepareError> {
+    let kind = NodeKind::PretixPeriodic;
+    let node = stack.of_kind(kind).next().ok_or(PrepareError::Missing { kind })?;
+    let env = [format!("API_TOKEN={token}")];
+    seed_in(&stack.engine, &node.container, events.as_bytes(), &env, Path::new("events of the drill")).await
+}
+
+/// Puts one file into a container.
+async fn upload(engine: &Engine, container: &str, folder: &str, file: &str, bytes: &[u8]) -> Result<(), PrepareError> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let packed = archive.append_data(&mut header, file, bytes).and_then(|()| archive.into_inner());
+    let packed = packed.map_err(|source| PrepareError::File { path: PathBuf::from(file), source })?;
+    let target = UploadToContainerOptionsBuilder::default().path(folder).build();
+    let uploaded = engine.docker.upload_to_container(container, Some(target), body_full(packed.into())).await;
+    Ok(uploaded.map_err(DockerError::call(format!("{container}: upload {file}")))?)
 }
 
 /// Decodes standard base64: the engine's streams are text, a dump is not.

@@ -10,6 +10,7 @@ use firedrill_engine::docker::{DockerError, Engine};
 use firedrill_engine::guard::{Guard, GuardError};
 use firedrill_engine::logs::{LogError, LogFollower};
 use firedrill_engine::observe::Observer;
+use firedrill_engine::prepare;
 use firedrill_engine::progress::Progress;
 use firedrill_engine::recorder::Recorder;
 use firedrill_engine::residue::{self, ResidueError};
@@ -249,6 +250,19 @@ impl Session {
             boot: self.boot.clone(),
             not_covered: firedrill_core::drill::profile::not_covered(&self.stack.topology.tiers()),
         }
+    }
+
+    /// Adds the events of a YAML document to the running shop, by the same script that seeded it.
+    pub async fn add_events(&mut self, yaml: &str) -> Result<(), SessionError> {
+        let added = prepare::seed_live(&self.stack, yaml, &self.seed.token).await;
+        let added = added.map_err(BootError::from)?;
+        self.seed.events.extend(added.events);
+        Ok(())
+    }
+
+    /// Takes the guard out, for a session that is not closed but ends with the process.
+    pub fn detach_guard(&mut self) -> Option<Guard> {
+        self.guard.take()
     }
 
     /// Removes the stack and waits until nothing is left of it.

@@ -7,9 +7,6 @@ use redis::aio::MultiplexedConnection;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Name under which the topologies' Sentinels watch their master.
-const MASTER: &str = "mymaster";
-
 /// Asks one Sentinel.
 pub(super) struct Probe {
     address: SocketAddr,
@@ -33,11 +30,17 @@ impl Probe {
             Some(connection) => self.connection.insert(connection),
             None => self.connection.insert(connect(self.address).await?),
         };
+        let mut question = redis::cmd("SENTINEL");
+        let masters: Vec<Fields> =
+            question.arg("MASTERS").query_async(connection).await.map_err(|error| error.to_string())?;
+        // The name is the topology's business; a Sentinel of ours watches one master.
+        let master = masters.into_iter().next().ok_or("watches no master")?;
+        let name = master.get("name").ok_or("its master has no name")?;
         let mut questions = redis::pipe();
-        for question in ["MASTER", "REPLICAS", "SENTINELS"] {
-            questions.cmd("SENTINEL").arg(question).arg(MASTER);
+        for question in ["REPLICAS", "SENTINELS"] {
+            questions.cmd("SENTINEL").arg(question).arg(name);
         }
-        let (master, replicas, others): (Fields, Vec<Fields>, Vec<Fields>) =
+        let (replicas, others): (Vec<Fields>, Vec<Fields>) =
             questions.query_async(connection).await.map_err(|error| error.to_string())?;
         let number = |key: &str| master.get(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         let all = std::iter::once(&master).chain(&replicas).chain(&others);

@@ -1,0 +1,45 @@
+//! Quotas: however many buyers fight for however few tickets, and whoever dies meanwhile, no ticket is
+//! sold that does not exist: neither by the database's count nor by what buyers hold in their hands.
+
+use crate::shop::{agreement, lose, shop};
+use firedrill_core::drill::Load;
+use firedrill_core::verdict::Judgement;
+use rstest::rstest;
+
+/// Tickets on sale: sold out in the middle of the drill, after the fault began and before it is undone
+/// everywhere.
+const TICKETS: u64 = 90;
+
+#[rstest]
+#[case::the_database_primary("primary(postgres)")]
+#[case::the_cache_master("primary(redis)")]
+fn a_scarce_quota_is_never_oversold_while_we_lose(#[case] target: &str) {
+    let mut shop = shop();
+    let event = format!("scarce-{}", target.trim_end_matches(')').rsplit('(').next().expect("a tier"));
+    shop.add_events(&scarce_event(&event));
+    let mut drill = lose(target);
+    drill.load = Load { rate_per_s: 6.0, event: event.clone(), item: "Seat".to_owned(), ..Load::default() };
+
+    let outcome = shop.run(&drill, &agreement("gic-2020"));
+
+    outcome.must_pass("conservation").must_pass("oversell").must_pass("replicas");
+    let totals = outcome.verdict.totals;
+    let sold = totals.acknowledged + totals.recovered;
+    assert_eq!(sold, TICKETS, "all tickets are sold, and no more\n{}", outcome.text());
+    assert!(totals.rejected > 0, "demand must exceed the quota, or nothing was proven\n{}", outcome.text());
+    assert_ne!(outcome.verdict.steps[0].judgement, Judgement::Fail, "{}", outcome.text());
+}
+
+fn scarce_event(slug: &str) -> String {
+    format!(
+        "organizer: {{slug: drill, name: Firedrill}}\n\
+         events:\n\
+         - slug: {slug}\n\
+        \x20  name: A scarce event\n\
+        \x20  in_days: 90\n\
+        \x20  items:\n\
+        \x20  - {{name: Seat, price: \"23.00\"}}\n\
+        \x20  quotas:\n\
+        \x20  - {{name: seats, size: {TICKETS}, items: [Seat]}}\n"
+    )
+}

@@ -1,0 +1,159 @@
+//! The shop under test: booted by whoever needs it first, shared by all, removed when the process ends.
+
+use firedrill_core::drill::{Drill, Load, Step};
+use firedrill_core::fault::FaultKind;
+use firedrill_core::sla::Sla;
+use firedrill_core::source::Source;
+use firedrill_core::verdict::{CheckResult, Conclusion, Judgement, Verdict};
+use firedrill_engine::guard::Guard;
+use firedrill_engine::progress::Progress;
+use firedrill_runner::rundir::new_run_id;
+use firedrill_runner::{Executed, RunDir, Session, SessionOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Every drill of the suites draws its targets from here, so that a failure can be repeated.
+const SEED: u64 = 2020;
+
+static SHOP: LazyLock<Mutex<Shop>> = LazyLock::new(|| Mutex::new(Shop::boot()));
+static GUARD: Mutex<Option<Guard>> = Mutex::new(None);
+
+/// The booted stack and the runtime that its observers live on.
+pub(crate) struct Shop {
+    runtime: Runtime,
+    session: Session,
+}
+
+/// The shop, for one drill at a time.
+pub(crate) fn shop() -> MutexGuard<'static, Shop> {
+    // A failed test leaves the shop usable: each drill checks that it is whole.
+    SHOP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Shop {
+    fn boot() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let options = SessionOptions {
+            topology_folder: root().join("topologies/pretix-ha"),
+            events: root().join("fixtures/events/pretix-ha.yaml"),
+            runs: root().join("runs"),
+            guard_program: Some(env!("CARGO_BIN_EXE_firedrill").into()),
+        };
+        let booted = runtime.block_on(Session::boot(options, new_run_id(), &ToTestOutput));
+        let mut session = booted.unwrap_or_else(|error| panic!("the stack cannot be booted: {error}"));
+        *GUARD.lock().unwrap_or_else(PoisonError::into_inner) = session.detach_guard();
+        remove_at_exit();
+        Self { runtime, session }
+    }
+
+    /// Adds events to the running shop, by the same script that seeded it.
+    pub(crate) fn add_events(&mut self, yaml: &str) {
+        let added = self.runtime.block_on(self.session.add_events(yaml));
+        added.unwrap_or_else(|error| panic!("the events cannot be added: {error}"));
+    }
+
+    /// Runs a drill and gives what came of it.
+    pub(crate) fn run(&self, drill: &Drill, sla: &Sla) -> Outcome {
+        let (_keep, never) = watch::channel(false);
+        let replay = format!("cargo test --test suites # {}", drill.name);
+        let run = self.session.drill(drill, sla, SEED, &replay, never, &ToTestOutput);
+        let Executed { dir, verdict } =
+            self.runtime.block_on(run).unwrap_or_else(|error| panic!("the drill cannot be run: {error}"));
+        Outcome { dir, verdict }
+    }
+}
+
+/// Libtest ends the process with `exit`, which drops no static. The guard removes the stack when this
+/// process is gone in any case; waiting for it here means that `cargo test` leaves nothing behind when it
+/// returns.
+fn remove_at_exit() {
+    extern "C" fn remove() {
+        if let Some(guard) = GUARD.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            guard.dismiss();
+        }
+    }
+    #[expect(unsafe_code, reason = "the only way to run something when libtest ends the process")]
+    // SAFETY: `remove` does not unwind (it only closes a pipe and waits for a child) and uses no
+    // thread-local state.
+    let registered = unsafe { libc::atexit(remove) };
+    assert_eq!(registered, 0, "the removal of the stack cannot be registered");
+}
+
+/// What came of a drill.
+pub(crate) struct Outcome {
+    pub(crate) dir: RunDir,
+    pub(crate) verdict: Verdict,
+}
+
+impl Outcome {
+    /// The result of a checker.
+    pub(crate) fn check(&self, name: &str) -> &CheckResult {
+        let found = self.verdict.checks.iter().find(|check| check.checker == name);
+        found.unwrap_or_else(|| panic!("there is no checker {name}"))
+    }
+
+    /// Fails with the whole verdict as text unless everything held and was seen.
+    pub(crate) fn must_be_certified(&self) -> &Self {
+        assert_eq!(self.verdict.conclusion, Conclusion::Certified, "{}", self.text());
+        self
+    }
+
+    /// Fails with the whole verdict as text unless this checker passed.
+    pub(crate) fn must_pass(&self, checker: &str) -> &Self {
+        assert_eq!(self.check(checker).judgement, Judgement::Pass, "{checker}\n{}", self.text());
+        self
+    }
+
+    /// The verdict as text, with where everything lies.
+    pub(crate) fn text(&self) -> String {
+        let summary = firedrill_reports::text::summary(&self.verdict, 100);
+        format!("{summary}\nrecords: {}", self.dir.path().display())
+    }
+}
+
+/// A drill that kills one target under the usual load.
+pub(crate) fn lose(target: &str) -> Drill {
+    Drill {
+        name: format!("lose {target}"),
+        topology: "pretix-ha".to_owned(),
+        sla: "gic-2020".to_owned(),
+        load: Load::default(),
+        steps: vec![Step::new(FaultKind::Kill, target.parse().expect("a target"))],
+    }
+}
+
+/// An agreement of `fixtures/sla`.
+pub(crate) fn agreement(name: &str) -> Sla {
+    let path: PathBuf = root().join("fixtures/sla").join(format!("{name}.yaml"));
+    let text = std::fs::read_to_string(&path).expect("the agreement is there");
+    Sla::parse(&Source::new(path.display().to_string(), text)).expect("the agreement is valid")
+}
+
+/// Progress goes to the test's captured output.
+struct ToTestOutput;
+
+impl Progress for ToTestOutput {
+    fn begin(&self, task: &str) {
+        println!("{task} ...");
+    }
+
+    fn update(&self, task: &str, text: &str) {
+        if task == "boot" {
+            println!("{task}: {text}");
+        }
+    }
+
+    fn end(&self, task: &str, note: &str) {
+        println!("{task}: {note}");
+    }
+
+    fn note(&self, text: &str) {
+        println!("note: {text}");
+    }
+}
