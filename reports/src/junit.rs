@@ -60,11 +60,7 @@ fn step(step: &StepVerdict) -> TestCase {
         properties.push(("outage_min_ms", format!("{:.1}", outage.min_ms)));
         properties.push(("outage_max_ms", format!("{:.1}", outage.max_ms)));
     }
-    case.add_properties(
-        properties
-            .into_iter()
-            .map(|(k, v)| (k.to_owned(), units::clean(&v))),
-    );
+    case.add_properties(properties.into_iter().map(|(k, v)| (k.to_owned(), units::clean(&v))));
     case
 }
 
@@ -90,22 +86,13 @@ fn status(judgement: Judgement, kind: &str, reasons: &[String], text: String) ->
         Judgement::Unknown => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(non_success);
-    let message = reasons
-        .first()
-        .map_or_else(|| "no reason was given".to_owned(), |r| units::clean(r));
-    status
-        .set_message(message)
-        .set_type(kind)
-        .set_description(text);
+    let message = reasons.first().map_or_else(|| "no reason was given".to_owned(), |r| units::clean(r));
+    status.set_message(message).set_type(kind).set_description(text);
     status
 }
 
 fn step_text(step: &StepVerdict) -> String {
-    let mut lines: Vec<String> = step
-        .reasons
-        .iter()
-        .map(|reason| units::clean(reason))
-        .collect();
+    let mut lines: Vec<String> = step.reasons.iter().map(|reason| units::clean(reason)).collect();
     lines.push(format!(
         "outage {}, recovery {}, {} with an error, p99 {}, {} lost",
         units::maybe_bracket(step.outage.as_ref()),
@@ -121,10 +108,7 @@ fn check_text(check: &CheckResult) -> String {
     let mut lines = vec![units::clean(&check.question), units::clean(&check.reason)];
     lines.extend(check.findings.iter().take(FINDINGS_MAX).map(finding_text));
     if check.findings.len() > FINDINGS_MAX {
-        lines.push(format!(
-            "... and {} more findings",
-            check.findings.len() - FINDINGS_MAX
-        ));
+        lines.push(format!("... and {} more findings", check.findings.len() - FINDINGS_MAX));
     }
     lines.join("\n")
 }

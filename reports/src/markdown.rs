@@ -10,10 +10,7 @@ const REASONS_MAX: usize = 12;
 /// The verdict as Markdown: conclusion, reasons, the steps as a table, totals.
 pub fn render(verdict: &Verdict) -> String {
     let mut out = String::new();
-    push(
-        &mut out,
-        format_args!("## firedrill: {}\n\n", verdict.conclusion),
-    );
+    push(&mut out, format_args!("## firedrill: {}\n\n", verdict.conclusion));
     let what = format_args!(
         "Drill **{}** on topology **{}**, judged against **{}**. Started {}, {} of load, seed {}.\n\n",
         text(&verdict.drill),
@@ -28,16 +25,8 @@ pub fn render(verdict: &Verdict) -> String {
     for reason in verdict.reasons.iter().take(REASONS_MAX) {
         push(&mut out, format_args!("- {}\n", text(reason)));
     }
-    if let Some(more) = verdict
-        .reasons
-        .len()
-        .checked_sub(REASONS_MAX)
-        .filter(|more| *more > 0)
-    {
-        push(
-            &mut out,
-            format_args!("- … and {more} more in the report\n"),
-        );
+    if let Some(more) = verdict.reasons.len().checked_sub(REASONS_MAX).filter(|more| *more > 0) {
+        push(&mut out, format_args!("- … and {more} more in the report\n"));
     }
     if !verdict.reasons.is_empty() {
         out.push('\n');
@@ -53,12 +42,8 @@ fn steps(out: &mut String, steps: &[StepVerdict]) {
         out.push_str("No step was executed.\n\n");
         return;
     }
-    out.push_str(
-        "| # | Tier | Fault | Nodes | Outage | Recovery | Errors | p99 | Lost | Judgement |\n",
-    );
-    out.push_str(
-        "|--:|:-----|:------|:------|-------:|---------:|-------:|----:|-----:|:----------|\n",
-    );
+    out.push_str("| # | Tier | Fault | Nodes | Outage | Recovery | Errors | p99 | Lost | Judgement |\n");
+    out.push_str("|--:|:-----|:------|:------|-------:|---------:|-------:|----:|-----:|:----------|\n");
     for step in steps {
         let row = format_args!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
@@ -91,13 +76,7 @@ fn checks(out: &mut String, verdict: &Verdict) {
             Gate::Precondition => "precondition",
         };
         let (name, reason) = (text(&check.checker), text(&check.reason));
-        push(
-            out,
-            format_args!(
-                "| {name} | {kind} | {} | {reason} |\n",
-                judgement(check.judgement)
-            ),
-        );
+        push(out, format_args!("| {name} | {kind} | {} | {reason} |\n", judgement(check.judgement)));
     }
     out.push('\n');
 }

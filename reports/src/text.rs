@@ -71,12 +71,7 @@ fn totals(verdict: &Verdict) -> String {
 fn checks(lines: &mut Vec<String>, verdict: &Verdict, width: usize) {
     for check in &verdict.checks {
         let prefix = format!("{:<8}", word(check.judgement));
-        wrap(
-            lines,
-            &prefix,
-            &units::clean(&format!("{}: {}", check.checker, check.reason)),
-            width,
-        );
+        wrap(lines, &prefix, &units::clean(&format!("{}: {}", check.checker, check.reason)), width);
     }
     if !verdict.checks.is_empty() {
         lines.push(String::new());
@@ -109,20 +104,9 @@ fn row(step: &StepVerdict) -> [String; 9] {
 const RIGHT: [bool; 9] = [true, false, false, true, true, true, true, true, false];
 
 fn table(steps: &[StepVerdict]) -> Vec<String> {
-    let head = [
-        "#",
-        "step",
-        "nodes",
-        "outage",
-        "recovery",
-        "errors",
-        "p99",
-        "lost",
-        "judgement",
-    ];
-    let rows: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned))
-        .chain(steps.iter().map(row))
-        .collect();
+    let head = ["#", "step", "nodes", "outage", "recovery", "errors", "p99", "lost", "judgement"];
+    let rows: Vec<[String; 9]> =
+        std::iter::once(head.map(str::to_owned)).chain(steps.iter().map(row)).collect();
     let mut widths = [0; 9];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -130,18 +114,10 @@ fn table(steps: &[StepVerdict]) -> Vec<String> {
         }
     }
     let line = |row: &[String; 9]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .zip(RIGHT)
-            .map(|((cell, width), right)| {
-                let pad = " ".repeat(width - columns(cell));
-                if right {
-                    format!("{pad}{cell}")
-                } else {
-                    format!("{cell}{pad}")
-                }
-            });
+        let cells = row.iter().zip(widths).zip(RIGHT).map(|((cell, width), right)| {
+            let pad = " ".repeat(width - columns(cell));
+            if right { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+        });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
@@ -149,26 +125,10 @@ fn table(steps: &[StepVerdict]) -> Vec<String> {
 
 fn list(lines: &mut Vec<String>, steps: &[StepVerdict], width: usize) {
     for step in steps {
-        let [
-            number,
-            name,
-            nodes,
-            outage,
-            recovery,
-            errors,
-            p99,
-            lost,
-            judgement,
-        ] = row(step);
-        wrap(
-            lines,
-            &format!("{number}. "),
-            &format!("{judgement}: {name} ({nodes})"),
-            width,
-        );
-        let numbers = format!(
-            "outage {outage}, recovery {recovery}, {errors} errors, p99 {p99}, {lost} lost"
-        );
+        let [number, name, nodes, outage, recovery, errors, p99, lost, judgement] = row(step);
+        wrap(lines, &format!("{number}. "), &format!("{judgement}: {name} ({nodes})"), width);
+        let numbers =
+            format!("outage {outage}, recovery {recovery}, {errors} errors, p99 {p99}, {lost} lost");
         wrap(lines, "   ", &numbers, width);
     }
 }

@@ -102,19 +102,12 @@ pub(crate) fn money(cents: i64) -> String {
 /// Memory: `512 MiB`, `15.6 GiB`.
 pub(crate) fn bytes(bytes: u64) -> String {
     let mib = bytes as f64 / (1024.0 * 1024.0);
-    if mib < 1023.5 {
-        format!("{mib:.0} MiB")
-    } else {
-        format!("{:.1} GiB", mib / 1024.0)
-    }
+    if mib < 1023.5 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
 /// A named number of a check: the name tells the unit by its end.
 pub(crate) fn named(name: &str, value: f64) -> (String, String) {
-    let strip = |suffix: &str| {
-        name.strip_suffix(suffix)
-            .map(|label| label.replace('_', " "))
-    };
+    let strip = |suffix: &str| name.strip_suffix(suffix).map(|label| label.replace('_', " "));
     if let Some(label) = strip("_ms") {
         (label, duration(value))
     } else if let Some(label) = strip("_per_s") {
@@ -141,10 +134,7 @@ pub(crate) fn plural(n: u64, one: &str, many: &str) -> String {
 
 /// Wall clock for people: `2026-11-21 04:23:26 UTC`; anything else than RFC 3339 in UTC as it stands.
 pub(crate) fn wall_clock(started: &str) -> String {
-    match started
-        .strip_suffix('Z')
-        .and_then(|rest| rest.split_once('T'))
-    {
+    match started.strip_suffix('Z').and_then(|rest| rest.split_once('T')) {
         Some((date, time)) if !date.is_empty() => {
             format!("{date} {} UTC", time.split('.').next().unwrap_or(time))
         }
@@ -155,9 +145,7 @@ pub(crate) fn wall_clock(started: &str) -> String {
 /// Text of a foreign system without its control characters: neither a terminal nor a build server shall
 /// be steered by a log line.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The recovery time of a step for its row in a table: until buyers were served without errors again.
@@ -172,11 +160,7 @@ pub(crate) fn step_name(step: &StepVerdict) -> String {
 
 /// Names joined by commas.
 pub(crate) fn joined<T: std::fmt::Display>(names: &[T]) -> String {
-    names
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -220,41 +204,24 @@ mod tests {
         assert_eq!(instant(At::from_ms(12_340)), "12.3 s");
         assert_eq!(instant(At::from_ms(125_300)), "2:05.3");
         assert_eq!(instant(At::from_ms(3_725_300)), "1:02:05.3");
-        let outage = |min_ms, max_ms| Outage {
-            from: At(0),
-            until: At(0),
-            min_ms,
-            max_ms,
-        };
+        let outage = |min_ms, max_ms| Outage { from: At(0), until: At(0), min_ms, max_ms };
         assert_eq!(bracket(&outage(7_800.0, 8_300.0)), "7.8–8.3 s");
         assert_eq!(bracket(&outage(800.0, 8_300.0)), "800 ms – 8.3 s");
         assert_eq!(bracket(&outage(8_300.0, 8_301.0)), "8.3 s");
-        assert_eq!(
-            bracket(&outage(62_000.0, 72_000.0)),
-            "1 min 02 s – 1 min 12 s"
-        );
+        assert_eq!(bracket(&outage(62_000.0, 72_000.0)), "1 min 02 s – 1 min 12 s");
     }
 
     #[test]
     fn a_number_is_read_by_the_end_of_its_name() {
-        assert_eq!(
-            named("steady_p99_ms", 1_234.0),
-            ("steady p99".to_owned(), "1.2 s".to_owned())
-        );
+        assert_eq!(named("steady_p99_ms", 1_234.0), ("steady p99".to_owned(), "1.2 s".to_owned()));
         assert_eq!(named("success_percent", 99.95).1, "99.95 %");
-        assert_eq!(
-            named("arrivals_per_s", 20.0),
-            ("arrivals".to_owned(), "20 /s".to_owned())
-        );
+        assert_eq!(named("arrivals_per_s", 20.0), ("arrivals".to_owned(), "20 /s".to_owned()));
         assert_eq!(named("lost", 3.0), ("lost".to_owned(), "3".to_owned()));
     }
 
     #[test]
     fn the_wall_clock_is_shown_as_it_was_written() {
-        assert_eq!(
-            wall_clock("2026-11-21T04:23:26.123Z"),
-            "2026-11-21 04:23:26 UTC"
-        );
+        assert_eq!(wall_clock("2026-11-21T04:23:26.123Z"), "2026-11-21 04:23:26 UTC");
         assert_eq!(wall_clock("yesterday"), "yesterday");
         assert_eq!(wall_clock("TZ"), "TZ");
     }

@@ -12,7 +12,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 certified, 1 violated, 2 inconclusive, 3 could not run, 4 residue left, 64 usage";
+const EXIT_CODES: &str =
+    "Exit codes: 0 certified, 1 violated, 2 inconclusive, 3 could not run, 4 residue left, 64 usage";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -94,7 +94,9 @@ impl NodeReport {
     pub fn role(&self) -> Role {
         match &self.answer {
             Err(_) => Role::Unreachable,
-            Ok(Facts::Postgres { in_recovery: false, .. } | Facts::Redis { master: true, .. }) => Role::Primary,
+            Ok(Facts::Postgres { in_recovery: false, .. } | Facts::Redis { master: true, .. }) => {
+                Role::Primary
+            }
             Ok(Facts::Postgres { .. } | Facts::Redis { .. }) => Role::Standby,
             Ok(Facts::Pgpool { primary: Some(_), .. }) => Role::Serving,
             Ok(Facts::Sentinel { master: Some(_), .. }) => Role::Serving,
@@ -120,18 +122,27 @@ impl NodeReport {
         let name = |node: &Option<NodeName>| node.as_ref().map_or("none", |n| n.as_str()).to_owned();
         match &self.answer {
             Err(error) => error.clone(),
-            Ok(Facts::Postgres { in_recovery: false, streaming, .. }) => format!("{streaming} standbys streaming"),
-            Ok(Facts::Postgres { receiving, .. }) => if *receiving { "streaming" } else { "not streaming" }.to_owned(),
+            Ok(Facts::Postgres { in_recovery: false, streaming, .. }) => {
+                format!("{streaming} standbys streaming")
+            }
+            Ok(Facts::Postgres { receiving, .. }) => {
+                if *receiving { "streaming" } else { "not streaming" }.to_owned()
+            }
             Ok(Facts::Pgpool { up, total, primary }) => format!("{up}/{total} up, primary {}", name(primary)),
-            Ok(Facts::Redis { master: true, replicas_online, .. }) => format!("{replicas_online} replicas online"),
+            Ok(Facts::Redis { master: true, replicas_online, .. }) => {
+                format!("{replicas_online} replicas online")
+            }
             Ok(Facts::Redis { link_up, .. }) => if *link_up { "link up" } else { "link down" }.to_owned(),
             Ok(Facts::Sentinel { master, others, replicas, sees_trouble, .. }) => {
                 let trouble = if *sees_trouble { ", sees trouble" } else { "" };
                 format!("master {}, {others} others, {replicas} replicas{trouble}", name(master))
             }
+            Ok(Facts::Haproxy { up }) if up.is_empty() => "up: none".to_owned(),
             Ok(Facts::Haproxy { up }) => format!("up: {}", list(up)),
             Ok(Facts::Http { status }) => format!("HTTP {status}"),
-            Ok(Facts::Worker { consuming }) => if *consuming { "consuming" } else { "no consumer" }.to_owned(),
+            Ok(Facts::Worker { consuming }) => {
+                if *consuming { "consuming" } else { "no consumer" }.to_owned()
+            }
             Ok(Facts::Running) => String::new(),
         }
     }
@@ -205,7 +216,10 @@ fn node_missing(report: &NodeReport, counts: &BTreeMap<NodeKind, u32>, leaders: 
         Facts::Pgpool { up, total, primary } => {
             let nodes = count(NodeKind::Postgres);
             let agrees = primary.is_some() && *primary == leaders.postgres;
-            (up == total && *total == nodes && agrees, format!("wants {nodes} of {nodes} up and the primary that leads"))
+            (
+                up == total && *total == nodes && agrees,
+                format!("wants {nodes} of {nodes} up and the primary that leads"),
+            )
         }
         Facts::Redis { master: true, replicas_online, .. } => {
             let wanted = count(NodeKind::Redis) - 1;
@@ -214,12 +228,17 @@ fn node_missing(report: &NodeReport, counts: &BTreeMap<NodeKind, u32>, leaders: 
         Facts::Redis { link_up, .. } => (*link_up, "wants its link up".to_owned()),
         Facts::Sentinel { master, others, replicas, sees_trouble, .. } => {
             let agrees = master.is_some() && *master == leaders.redis;
-            let (peers, followers) = (count(NodeKind::Sentinel) - 1, count(NodeKind::Redis).saturating_sub(1));
+            let (peers, followers) =
+                (count(NodeKind::Sentinel) - 1, count(NodeKind::Redis).saturating_sub(1));
             let complete = *others == peers && *replicas == followers && !sees_trouble;
-            (agrees && complete, format!("wants the master that leads, {peers} others, {followers} replicas, no trouble"))
+            (
+                agrees && complete,
+                format!("wants the master that leads, {peers} others, {followers} replicas, no trouble"),
+            )
         }
         Facts::Haproxy { up } => {
-            let agrees = leaders.redis.as_ref().is_some_and(|leader| up.as_slice() == std::slice::from_ref(leader));
+            let agrees =
+                leaders.redis.as_ref().is_some_and(|leader| up.as_slice() == std::slice::from_ref(leader));
             (agrees, "wants exactly the master that leads".to_owned())
         }
         Facts::Http { status } => ((200..300).contains(status), "wants HTTP 200".to_owned()),

@@ -3,8 +3,8 @@
 //! Hard invariants gate, objectives judge, unknown never passes, and nothing is averaged: one lost order
 //! outweighs any number of good ones. The order is `fail` before `unknown` before `pass`.
 
-use crate::ids::{NodeName, OpId, RunId, StepId, TierName};
 use crate::history::At;
+use crate::ids::{NodeName, OpId, RunId, StepId, TierName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -86,7 +86,14 @@ impl Finding {
 
     /// A finding that is only a sentence so far.
     pub fn new(summary: impl Into<String>) -> Self {
-        Self { summary: summary.into(), at: None, step: None, ops: Vec::new(), nodes: Vec::new(), remedy: String::new() }
+        Self {
+            summary: summary.into(),
+            at: None,
+            step: None,
+            ops: Vec::new(),
+            nodes: Vec::new(),
+            remedy: String::new(),
+        }
     }
 
     /// Names the operations concerned, capped at [`Finding::OPS_MAX`].

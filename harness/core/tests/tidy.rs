@@ -12,13 +12,17 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is above the core")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the workspace is above the core")
 }
 
 /// All Rust files below the crates of the workspace and of its suites, with their text.
 fn sources() -> BTreeMap<PathBuf, String> {
     let mut sources = BTreeMap::new();
-    let mut folders: Vec<PathBuf> = ["harness", "reports", "suites"].map(|name| workspace().join(name)).to_vec();
+    let mut folders: Vec<PathBuf> =
+        ["harness", "reports", "suites"].map(|name| workspace().join(name)).to_vec();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for path in entries.map(|entry| entry.expect("a readable folder").path()) {
@@ -56,8 +60,11 @@ fn code_of(text: &str) -> String {
 
 /// Where the comment or literal that begins at `at` ends, if one begins there.
 fn literal_end(text: &[char], at: usize) -> Option<usize> {
-    let starts = |from: usize, what: &str| what.chars().enumerate().all(|(n, c)| text.get(from + n) == Some(&c));
-    let find = |from: usize, what: &str| (from..text.len()).find(|n| starts(*n, what)).map_or(text.len(), |n| n + what.chars().count());
+    let starts =
+        |from: usize, what: &str| what.chars().enumerate().all(|(n, c)| text.get(from + n) == Some(&c));
+    let find = |from: usize, what: &str| {
+        (from..text.len()).find(|n| starts(*n, what)).map_or(text.len(), |n| n + what.chars().count())
+    };
     if starts(at, "//") {
         return Some((at..text.len()).find(|n| text[*n] == '\n').unwrap_or(text.len()));
     }
@@ -88,7 +95,8 @@ fn literal_end(text: &[char], at: usize) -> Option<usize> {
 
 /// Functions of a file: first line from 1, and number of lines.
 fn functions(code: &str) -> Vec<(usize, usize)> {
-    const MODIFIERS: [&str; 8] = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern", "default"];
+    const MODIFIERS: [&str; 8] =
+        ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern", "default"];
     let lines: Vec<&str> = code.lines().collect();
     let opens = |line: &&str| line.split_whitespace().find(|word| !MODIFIERS.contains(word)) == Some("fn");
     let starts = lines.iter().enumerate().filter(|(_, line)| opens(line)).map(|(index, _)| index);
@@ -127,9 +135,13 @@ fn files_and_functions_are_short() {
         if lines > FILE_LINES_MAX {
             long.push(format!("{}: {lines} lines, {FILE_LINES_MAX} are allowed", path.display()));
         }
-        let functions = functions(&code_of(&text)).into_iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        let functions =
+            functions(&code_of(&text)).into_iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
         long.extend(functions.map(|(line, lines)| {
-            format!("{}:{line}: a function of {lines} lines, {FUNCTION_LINES_MAX} are allowed", path.display())
+            format!(
+                "{}:{line}: a function of {lines} lines, {FUNCTION_LINES_MAX} are allowed",
+                path.display()
+            )
         }));
     }
     assert!(long.is_empty(), "\n{}", long.join("\n"));
@@ -150,12 +162,27 @@ fn nothing_is_left_undone_or_silenced() {
 
 #[test]
 fn the_core_is_pure() {
-    let forbidden = ["Instant", "SystemTime", "std::fs", "TcpStream", "UdpSocket", "std::process", "std::thread", "tokio", "bollard"];
+    let forbidden = [
+        "Instant",
+        "SystemTime",
+        "std::fs",
+        "TcpStream",
+        "UdpSocket",
+        "std::process",
+        "std::thread",
+        "tokio",
+        "bollard",
+    ];
     let core = workspace().join("harness/core/src");
     let mut found = Vec::new();
     for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with(&core)) {
         let code = code_of(&text);
-        found.extend(forbidden.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", path.display())));
+        found.extend(
+            forbidden
+                .iter()
+                .filter(|word| code.contains(**word))
+                .map(|word| format!("{}: {word}", path.display())),
+        );
     }
     assert!(found.is_empty(), "\n{}", found.join("\n"));
     let allowed = ["serde", "serde-saphyr", "serde_json", "thiserror", "zstd"];
@@ -187,5 +214,8 @@ fn arrows_between_crates_point_to_the_core() {
         let wrong: Vec<String> = ours.filter(|name| !arrows.contains(&name.as_str())).collect();
         assert!(wrong.is_empty(), "{folder} may not depend on {wrong:?}");
     }
-    assert!(dependencies("harness/runner").contains(&"firedrill-core".to_owned()), "the manifests are not understood");
+    assert!(
+        dependencies("harness/runner").contains(&"firedrill-core".to_owned()),
+        "the manifests are not understood"
+    );
 }

@@ -19,13 +19,17 @@ pub enum DockerError {
         source: bollard::errors::Error,
     },
     /// Not allowed.
-    #[error("the Docker engine refuses this user: {source}; add the user to the group docker, or run as root")]
+    #[error(
+        "the Docker engine refuses this user: {source}; add the user to the group docker, or run as root"
+    )]
     Refused {
         /// What the client said.
         source: bollard::errors::Error,
     },
     /// Too old.
-    #[error("the Docker engine has API {api}, firedrill needs 1.41 (engine 20.10) or newer: upgrade the engine")]
+    #[error(
+        "the Docker engine has API {api}, firedrill needs 1.41 (engine 20.10) or newer: upgrade the engine"
+    )]
     TooOld {
         /// The version found.
         api: String,
@@ -120,7 +124,12 @@ impl Engine {
     }
 
     /// Runs a command inside a container and waits for it, at most `deadline`.
-    pub async fn exec(&self, container: &str, command: &[&str], deadline: Duration) -> Result<Output, DockerError> {
+    pub async fn exec(
+        &self,
+        container: &str,
+        command: &[&str],
+        deadline: Duration,
+    ) -> Result<Output, DockerError> {
         self.exec_with_env(container, command, &[], deadline).await
     }
 
@@ -144,7 +153,12 @@ impl Engine {
         }
     }
 
-    async fn exec_unbounded(&self, container: &str, command: &[&str], env: &[String]) -> Result<Output, DockerError> {
+    async fn exec_unbounded(
+        &self,
+        container: &str,
+        command: &[&str],
+        env: &[String],
+    ) -> Result<Output, DockerError> {
         let what = || format!("{container}: run `{}`", command.join(" "));
         let options = CreateExecOptions {
             attach_stdout: Some(true),
@@ -201,5 +215,9 @@ pub fn last_lines(text: &str, count: usize) -> String {
 
 fn unreachable(source: bollard::errors::Error) -> DockerError {
     let text = source.to_string().to_lowercase();
-    if text.contains("permission denied") { DockerError::Refused { source } } else { DockerError::Unreachable { source } }
+    if text.contains("permission denied") {
+        DockerError::Refused { source }
+    } else {
+        DockerError::Unreachable { source }
+    }
 }

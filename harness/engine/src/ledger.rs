@@ -7,8 +7,8 @@
 use crate::probe::connect_postgres;
 use crate::recorder::Recorder;
 use crate::stack::{Node, Stack};
-use firedrill_core::history::{Event, LedgerPosition, LedgerRow, QuotaRow, Role, SourceRead};
 use crate::wait::{self, Expired, Look};
+use firedrill_core::history::{Event, LedgerPosition, LedgerRow, QuotaRow, Role, SourceRead};
 use firedrill_core::topology::NodeKind;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -53,13 +53,18 @@ pub async fn known_codes(stack: &Stack) -> HashSet<String> {
 
 /// Waits until every standby has replayed what the primary has written by now.
 pub async fn wait_caught_up(stack: &Stack, deadline: Duration) -> Result<(), Expired> {
-    wait::until("every standby has replayed the primary's log", deadline, Duration::from_millis(200), || async {
-        match behind(stack).await {
-            Ok(late) if late.is_empty() => Look::Ready(()),
-            Ok(late) => Look::NotYet(format!("behind: {}", late.join(", "))),
-            Err(error) => Look::NotYet(error),
-        }
-    })
+    wait::until(
+        "every standby has replayed the primary's log",
+        deadline,
+        Duration::from_millis(200),
+        || async {
+            match behind(stack).await {
+                Ok(late) if late.is_empty() => Look::Ready(()),
+                Ok(late) => Look::NotYet(format!("behind: {}", late.join(", "))),
+                Err(error) => Look::NotYet(error),
+            }
+        },
+    )
     .await
 }
 
@@ -75,7 +80,11 @@ async fn behind(stack: &Stack) -> Result<Vec<String>, String> {
     }
     let end = ends.iter().find(|(_, in_recovery, _)| !in_recovery).map(|(_, _, end)| *end);
     let end = end.ok_or("no primary")?;
-    Ok(ends.into_iter().filter(|(_, in_recovery, at)| *in_recovery && *at < end).map(|(name, ..)| name).collect())
+    Ok(ends
+        .into_iter()
+        .filter(|(_, in_recovery, at)| *in_recovery && *at < end)
+        .map(|(name, ..)| name)
+        .collect())
 }
 
 /// Reads every PostgreSQL node of a stack into the history. Orders with a code in `known` are left out.
@@ -89,11 +98,22 @@ pub async fn read_all(stack: &Stack, recorder: &Recorder, known: &HashSet<String
             Ok((role, orders)) => (role, true, format!("{orders} orders")),
             Err(error) => (Role::Unreachable, false, error),
         };
-        recorder.record(Event::Source(SourceRead { at: recorder.now(), source: node.name.clone(), role, complete, detail }));
+        recorder.record(Event::Source(SourceRead {
+            at: recorder.now(),
+            source: node.name.clone(),
+            role,
+            complete,
+            detail,
+        }));
     }
 }
 
-async fn read(stack: &Stack, node: &Node, recorder: &Recorder, known: &HashSet<String>) -> Result<(Role, usize), String> {
+async fn read(
+    stack: &Stack,
+    node: &Node,
+    recorder: &Recorder,
+    known: &HashSet<String>,
+) -> Result<(Role, usize), String> {
     let client = connect(stack, node).await?;
     let text = |error: tokio_postgres::Error| error.to_string();
     // One snapshot for orders and quotas.

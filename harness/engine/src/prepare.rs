@@ -16,7 +16,9 @@ use crate::stack::{Stack, random_hex};
 use crate::wait::{self, Expired, Look};
 use bollard::body_full;
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+};
 use firedrill_core::source::{self, Source, SourceError};
 use firedrill_core::topology::{NodeKind, Topology};
 use sha2::{Digest, Sha256};
@@ -54,6 +56,14 @@ pub enum PrepareError {
         events: PathBuf,
         /// Why.
         source: SeedError,
+    },
+    /// The event file is not what the seed script takes.
+    #[error("{events}: {message}; fixtures/events/pretix-ha.yaml is an example")]
+    Refused {
+        /// Event file.
+        events: PathBuf,
+        /// What is wrong, with the path of the key.
+        message: String,
     },
     /// The event file is no YAML.
     #[error(transparent)]
@@ -154,13 +164,14 @@ impl Prepared {
         let mut last = "no PostgreSQL node takes writes".to_owned();
         for node in stack.of_kind(NodeKind::Postgres) {
             let Some(address) = node.published(5432) else { continue };
-            let client = match connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "pretix").await {
-                Ok(client) => client,
-                Err(error) => {
-                    last = error;
-                    continue;
-                }
-            };
+            let client =
+                match connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "pretix").await {
+                    Ok(client) => client,
+                    Err(error) => {
+                        last = error;
+                        continue;
+                    }
+                };
             let recovering = client.query_one("select pg_is_in_recovery()", &[]).await;
             if !matches!(recovering.map(|row| row.get(0)), Ok(false)) {
                 continue;
@@ -194,7 +205,10 @@ pub async fn load(stack: &Stack, owner: &str, prepared: &Prepared) -> Result<(),
         ..Default::default()
     };
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    docker.create_container(Some(options), body).await.map_err(DockerError::call("create the seed loader"))?;
+    docker
+        .create_container(Some(options), body)
+        .await
+        .map_err(DockerError::call("create the seed loader"))?;
     upload(&stack.engine, &name, "/seed", "pretix.dump", &prepared.dump).await?;
     let options = RemoveContainerOptionsBuilder::default().force(true).build();
     let removed = docker.remove_container(&name, Some(options)).await;
@@ -223,9 +237,15 @@ impl Maker<'_> {
             labels: Some(labels::of_run(&self.plan.run, &self.plan.owner)),
             ..Default::default()
         };
-        self.engine.docker.create_network(network).await.map_err(DockerError::call("create the network of the preparation"))?;
+        self.engine
+            .docker
+            .create_network(network)
+            .await
+            .map_err(DockerError::call("create the network of the preparation"))?;
+        let shop = self.start_pretix(&self.name("postgres")).await?;
+        // A wrong event file is refused now and not after two minutes of migrations.
+        self.check_events(&shop, events).await?;
         let database = self.start_postgres().await?;
-        let shop = self.start_pretix(&database).await?;
         self.progress.update("database", "migrating (about two minutes)");
         let entry = ["python", "-m", "pretix", "migrate", "--noinput"];
         self.engine.exec_ok(&shop, &entry, &[], MIGRATE_DEADLINE).await?;
@@ -235,13 +255,31 @@ impl Maker<'_> {
         let seed = seed_in(self.engine, &shop, events, &env, &self.plan.events).await?;
         self.progress.update("database", "dumping");
         let dump = format!("pg_dump -h {DATA} -U postgres -Fc -d pretix | base64 -w0");
-        let text = self.engine.exec_ok(&database, &["bash", "-o", "pipefail", "-c", &dump], &[], MIGRATE_DEADLINE).await?;
+        let text = self
+            .engine
+            .exec_ok(&database, &["bash", "-o", "pipefail", "-c", &dump], &[], MIGRATE_DEADLINE)
+            .await?;
         let dump = decode_base64(&text).map_err(|problem| DockerError::Exec {
             node: database,
             command: "pg_dump".to_owned(),
             problem,
         })?;
         Ok(Prepared { dump, seed })
+    }
+
+    /// Lets the image's own script look at the event file; it needs no database for that.
+    async fn check_events(&self, shop: &str, events: &[u8]) -> Result<(), PrepareError> {
+        upload(self.engine, shop, "/tmp", "events.json", &events_as_json(events, &self.plan.events)?).await?;
+        let program = "import seed, seedspec, sys\n\
+                       try: seed.load(sys.argv[1:])\n\
+                       except seedspec.SpecError as error: sys.exit(str(error))";
+        let command = ["python", "-c", program, "/tmp/events.json"];
+        let output = self.engine.exec(shop, &command, Duration::from_secs(30)).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let events = self.plan.events.clone();
+        Err(PrepareError::Refused { events, message: output.stderr.trim().to_owned() })
     }
 
     /// A single PostgreSQL without any durability: it lives for two minutes.
@@ -254,14 +292,19 @@ impl Maker<'_> {
         );
         let name = self.start("postgres", self.postgres, &["bash", "-c", &script], Vec::new()).await?;
         let create = "create role pretix login superuser; create database pretix owner pretix";
-        wait::until("the database of the preparation answers", Duration::from_secs(60), Duration::from_millis(200), || async {
-            let command = ["psql", "-h", DATA, "-U", "postgres", "-c", "select 1"];
-            match self.engine.exec(&name, &command, Duration::from_secs(5)).await {
-                Ok(output) if output.code == 0 => Look::Ready(()),
-                Ok(output) => Look::NotYet(output.stderr),
-                Err(error) => Look::NotYet(error.to_string()),
-            }
-        })
+        wait::until(
+            "the database of the preparation answers",
+            Duration::from_secs(60),
+            Duration::from_millis(200),
+            || async {
+                let command = ["psql", "-h", DATA, "-U", "postgres", "-c", "select 1"];
+                match self.engine.exec(&name, &command, Duration::from_secs(5)).await {
+                    Ok(output) if output.code == 0 => Look::Ready(()),
+                    Ok(output) => Look::NotYet(output.stderr),
+                    Err(error) => Look::NotYet(error.to_string()),
+                }
+            },
+        )
         .await?;
         for statement in create.split("; ") {
             let command = ["psql", "-h", DATA, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement];
@@ -288,7 +331,13 @@ impl Maker<'_> {
         self.start("pretix", self.pretix, &["sleep", "infinity"], env).await
     }
 
-    async fn start(&self, part: &str, image: &str, command: &[&str], env: Vec<String>) -> Result<String, PrepareError> {
+    async fn start(
+        &self,
+        part: &str,
+        image: &str,
+        command: &[&str],
+        env: Vec<String>,
+    ) -> Result<String, PrepareError> {
         let name = self.name(part);
         let body = ContainerCreateBody {
             image: Some(self.images.id(image).unwrap_or(image).to_owned()),
@@ -360,7 +409,13 @@ pub async fn seed_live(stack: &Stack, events: &str, token: &str) -> Result<Seed,
 }
 
 /// Puts one file into a container.
-async fn upload(engine: &Engine, container: &str, folder: &str, file: &str, bytes: &[u8]) -> Result<(), PrepareError> {
+async fn upload(
+    engine: &Engine,
+    container: &str,
+    folder: &str,
+    file: &str,
+    bytes: &[u8],
+) -> Result<(), PrepareError> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes.len() as u64);

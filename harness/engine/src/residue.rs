@@ -5,8 +5,8 @@ use crate::docker::{DockerError, Engine, status};
 use crate::labels;
 use crate::wait::{self, Expired, Look};
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
 };
 use firedrill_core::ids::RunId;
 use futures_util::{StreamExt, stream};
@@ -21,7 +21,9 @@ pub enum ResidueError {
     #[error(transparent)]
     Docker(#[from] DockerError),
     /// Something stays.
-    #[error("{0}; look at it with `docker ps -a`, `docker network ls` and `docker volume ls`, then run `firedrill reap`")]
+    #[error(
+        "{0}; look at it with `docker ps -a`, `docker network ls` and `docker volume ls`, then run `firedrill reap`"
+    )]
     Stays(#[from] Expired),
 }
 
@@ -47,7 +49,8 @@ impl Residue {
 
     /// In words.
     pub fn describe(&self) -> String {
-        let names = |pairs: &[(String, String)]| pairs.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
+        let names =
+            |pairs: &[(String, String)]| pairs.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
         let parts = [
             ("containers", names(&self.containers)),
             ("networks", names(&self.networks)),
@@ -64,20 +67,32 @@ fn filter(run: Option<&RunId>) -> HashMap<String, Vec<String>> {
 }
 
 /// Everything that carries a run's label, or any run's.
-async fn find_labelled(engine: &Engine, run: Option<&RunId>) -> Result<Vec<(Item, HashMap<String, String>)>, DockerError> {
+async fn find_labelled(
+    engine: &Engine,
+    run: Option<&RunId>,
+) -> Result<Vec<(Item, HashMap<String, String>)>, DockerError> {
     let filters = filter(run);
     let containers = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let containers = engine.docker.list_containers(Some(containers)).await.map_err(DockerError::call("list containers"))?;
+    let containers = engine
+        .docker
+        .list_containers(Some(containers))
+        .await
+        .map_err(DockerError::call("list containers"))?;
     let networks = ListNetworksOptionsBuilder::default().filters(&filters).build();
-    let networks = engine.docker.list_networks(Some(networks)).await.map_err(DockerError::call("list networks"))?;
+    let networks =
+        engine.docker.list_networks(Some(networks)).await.map_err(DockerError::call("list networks"))?;
     let volumes = ListVolumesOptionsBuilder::default().filters(&filters).build();
-    let volumes = engine.docker.list_volumes(Some(volumes)).await.map_err(DockerError::call("list volumes"))?;
+    let volumes =
+        engine.docker.list_volumes(Some(volumes)).await.map_err(DockerError::call("list volumes"))?;
     let containers = containers.into_iter().filter_map(|container| {
         let name = container.names.unwrap_or_default().join(",").trim_start_matches('/').to_owned();
         Some((Item::Container(container.id?, name), container.labels.unwrap_or_default()))
     });
     let networks = networks.into_iter().filter_map(|network| {
-        Some((Item::Network(network.id?, network.name.unwrap_or_default()), network.labels.unwrap_or_default()))
+        Some((
+            Item::Network(network.id?, network.name.unwrap_or_default()),
+            network.labels.unwrap_or_default(),
+        ))
     });
     let volumes = volumes.volumes.unwrap_or_default().into_iter();
     let volumes = volumes.map(|volume| (Item::Volume(volume.name), volume.labels));
@@ -136,7 +151,8 @@ async fn remove_once(engine: &Engine, residue: &Residue) -> Vec<String> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         failure(name, engine.docker.remove_container(id, Some(options)).await)
     });
-    let mut errors: Vec<String> = stream::iter(containers).buffer_unordered(8).filter_map(std::future::ready).collect().await;
+    let mut errors: Vec<String> =
+        stream::iter(containers).buffer_unordered(8).filter_map(std::future::ready).collect().await;
     for (id, name) in &residue.networks {
         errors.extend(failure(name, engine.docker.remove_network(id).await));
     }

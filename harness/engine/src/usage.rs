@@ -3,7 +3,7 @@
 use crate::recorder::Recorder;
 use crate::stack::Stack;
 use bollard::Docker;
-use bollard::models::{ContainerStatsResponse, ContainerStateStatusEnum};
+use bollard::models::{ContainerStateStatusEnum, ContainerStatsResponse};
 use bollard::query_parameters::StatsOptionsBuilder;
 use firedrill_core::history::{At, Event, NodeState, Usage};
 use firedrill_core::ids::NodeName;
@@ -82,9 +82,13 @@ impl Sampler {
     }
 
     async fn state(&self) -> NodeState {
-        let Ok(inspected) = self.docker.inspect_container(&self.container, None).await else { return NodeState::Gone };
+        let Ok(inspected) = self.docker.inspect_container(&self.container, None).await else {
+            return NodeState::Gone;
+        };
         match inspected.state.and_then(|state| state.status) {
-            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::RESTARTING) => NodeState::Running,
+            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::RESTARTING) => {
+                NodeState::Running
+            }
             Some(ContainerStateStatusEnum::PAUSED) => NodeState::Paused,
             _ => NodeState::Exited,
         }

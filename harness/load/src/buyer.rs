@@ -85,12 +85,7 @@ impl Operation {
 
 impl Buyer {
     pub(crate) fn new(id: BuyerId, shared: Arc<Shared>, hang_up: watch::Receiver<bool>) -> Self {
-        Self {
-            id,
-            shared,
-            link: None,
-            hang_up,
-        }
+        Self { id, shared, link: None, hang_up }
     }
 
     /// The shop.
@@ -124,9 +119,7 @@ impl Buyer {
     ) -> Classified {
         let started = self.shared.clock.now();
         let entry = operation.entry;
-        let until = started
-            .plus_ms(self.shared.settings.attempt_timeout_ms)
-            .min(operation.deadline);
+        let until = started.plus_ms(self.shared.settings.attempt_timeout_ms).min(operation.deadline);
         let exchanged = self.exchange(entry, request, until).await;
         let ended = self.shared.clock.now();
         let (status, result) = settle(&exchanged, judge);
@@ -148,9 +141,7 @@ impl Buyer {
             order: result.order.clone(),
             error: result.note.clone(),
         };
-        self.shared
-            .stats
-            .attempted(&attempt, operation.is_nowhere());
+        self.shared.stats.attempted(&attempt, operation.is_nowhere());
         self.record(Event::Attempt(attempt)).await;
         result
     }
@@ -159,13 +150,10 @@ impl Buyer {
     pub async fn wait(&mut self, operation: &Operation, wait: Duration) -> bool {
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let until = self.shared.clock.now().plus_ms(ms).min(operation.deadline);
-        if !wait.is_zero()
-            && cut_at(&self.shared.clock, &mut self.hang_up, until).await == Cut::HungUp
-        {
+        if !wait.is_zero() && cut_at(&self.shared.clock, &mut self.hang_up, until).await == Cut::HungUp {
             return false;
         }
-        !*self.hang_up.borrow()
-            && self.shared.clock.now().plus_ms(SHORTEST_TRY_MS) < operation.deadline
+        !*self.hang_up.borrow() && self.shared.clock.now().plus_ms(SHORTEST_TRY_MS) < operation.deadline
     }
 
     /// Waits for the end of an idle connection, so that it is not used any more; for ever without one.
@@ -193,9 +181,7 @@ impl Buyer {
             }
         };
         let (_, link) = self.link.insert((entry, link));
-        let exchanged = link
-            .exchange(request, cut_at(&clock, &mut self.hang_up, until))
-            .await;
+        let exchanged = link.exchange(request, cut_at(&clock, &mut self.hang_up, until)).await;
         if exchanged.is_err() {
             self.link = None;
         }
@@ -235,15 +221,8 @@ pub(crate) fn settle(
     match exchanged {
         Ok(answer) => (Some(answer.status.as_u16()), judge(answer)),
         Err(failure) => {
-            let outcome = if failure.sent {
-                Outcome::InDoubt
-            } else {
-                Outcome::NotSent
-            };
-            (
-                failure.status,
-                Classified::plain(outcome, failure.text.clone()),
-            )
+            let outcome = if failure.sent { Outcome::InDoubt } else { Outcome::NotSent };
+            (failure.status, Classified::plain(outcome, failure.text.clone()))
         }
     }
 }

@@ -39,22 +39,12 @@ pub struct Classified {
 impl Classified {
     /// An outcome without an order.
     pub(crate) fn plain(outcome: Outcome, note: String) -> Self {
-        Self {
-            outcome,
-            order: None,
-            retry_after: None,
-            note: Some(note),
-        }
+        Self { outcome, order: None, retry_after: None, note: Some(note) }
     }
 }
 
 /// Says what an answer means. `retry_after` is the header's text, if there was one.
-pub fn classify(
-    kind: AttemptKind,
-    status: u16,
-    retry_after: Option<&str>,
-    body: &[u8],
-) -> Classified {
+pub fn classify(kind: AttemptKind, status: u16, retry_after: Option<&str>, body: &[u8]) -> Classified {
     if matches!(status, 200 | 201) {
         return confirmation(status, body);
     }
@@ -86,18 +76,12 @@ pub fn classify(
 
 fn confirmation(status: u16, body: &[u8]) -> Classified {
     match parse_order(body) {
-        Some(order) => Classified {
-            outcome: Outcome::Acknowledged,
-            order: Some(order),
-            retry_after: None,
-            note: None,
-        },
+        Some(order) => {
+            Classified { outcome: Outcome::Acknowledged, order: Some(order), retry_after: None, note: None }
+        }
         None => {
             let text = excerpt(&String::from_utf8_lossy(body));
-            Classified::plain(
-                Outcome::InDoubt,
-                format!("{status} without a readable order: {text}"),
-            )
+            Classified::plain(Outcome::InDoubt, format!("{status} without a readable order: {text}"))
         }
     }
 }
@@ -105,10 +89,7 @@ fn confirmation(status: u16, body: &[u8]) -> Classified {
 /// Seconds of a `Retry-After` header. Its date form is not used by Pretix, HAProxy or nginx, and reading it
 /// would need the wall clock: none.
 fn parse_retry_after(text: &str) -> Option<Duration> {
-    text.trim()
-        .parse::<u32>()
-        .ok()
-        .map(|seconds| Duration::from_secs(u64::from(seconds)))
+    text.trim().parse::<u32>().ok().map(|seconds| Duration::from_secs(u64::from(seconds)))
 }
 
 /// Whether this is an error as the shop's API writes it: `{"detail": "..."}`.
@@ -166,12 +147,7 @@ pub fn parse_order(body: &[u8]) -> Option<OrderAck> {
     }
     let position = |wire: WirePosition| {
         let price_cents = parse_cents(&wire.price)?;
-        Some(PositionAck {
-            id: wire.id,
-            item: wire.item,
-            price_cents,
-            secret: wire.secret,
-        })
+        Some(PositionAck { id: wire.id, item: wire.item, price_cents, secret: wire.secret })
     };
     Some(OrderAck {
         code: wire.code,
@@ -179,11 +155,7 @@ pub fn parse_order(body: &[u8]) -> Option<OrderAck> {
         status: wire.status,
         total_cents: parse_cents(&wire.total)?,
         email: wire.email.unwrap_or_default(),
-        positions: wire
-            .positions
-            .into_iter()
-            .map(position)
-            .collect::<Option<_>>()?,
+        positions: wire.positions.into_iter().map(position).collect::<Option<_>>()?,
     })
 }
 
@@ -223,50 +195,25 @@ mod tests {
         r#"["Integrity error, possibly duplicate submission of same order."]"#,
         Outcome::Rejected(DuplicateCode)
     )]
-    #[case(
-        Purchase,
-        400,
-        r#"{"positions":["An order cannot be empty."]}"#,
-        Outcome::Rejected(Invalid)
-    )]
+    #[case(Purchase, 400, r#"{"positions":["An order cannot be empty."]}"#, Outcome::Rejected(Invalid))]
     #[case(
         Purchase,
         400,
         r#"{"payment_provider":["The given payment provider is not known."]}"#,
         Outcome::Rejected(Invalid)
     )]
-    #[case(
-        Purchase,
-        401,
-        r#"{"detail":"Invalid token."}"#,
-        Outcome::Rejected(Unauthorized)
-    )]
+    #[case(Purchase, 401, r#"{"detail":"Invalid token."}"#, Outcome::Rejected(Unauthorized))]
     #[case(
         Purchase,
         403,
         r#"{"detail":"You do not have permission to perform this action."}"#,
         Outcome::Rejected(Unauthorized)
     )]
-    #[case(
-        Purchase,
-        404,
-        r#"{"detail":"Not found."}"#,
-        Outcome::Rejected(Invalid)
-    )]
-    #[case(
-        Lookup,
-        404,
-        r#"{"detail":"No Order matches the given query."}"#,
-        Outcome::Rejected(NotFound)
-    )]
+    #[case(Purchase, 404, r#"{"detail":"Not found."}"#, Outcome::Rejected(Invalid))]
+    #[case(Lookup, 404, r#"{"detail":"No Order matches the given query."}"#, Outcome::Rejected(NotFound))]
     #[case(Lookup, 404, "<html>404 Not Found nginx</html>", Outcome::InDoubt)]
     #[case(Purchase, 409, BUSY_BODY, Outcome::NotApplied)]
-    #[case(
-        Purchase,
-        409,
-        r#"{"detail":"Concurrent request with idempotency key."}"#,
-        Outcome::InDoubt
-    )]
+    #[case(Purchase, 409, r#"{"detail":"Concurrent request with idempotency key."}"#, Outcome::InDoubt)]
     #[case(Purchase, 409, "", Outcome::InDoubt)]
     #[case(Purchase, 429, "", Outcome::NotApplied)]
     #[case(Purchase, 408, "", Outcome::InDoubt)]
@@ -292,13 +239,8 @@ mod tests {
         let order = parse_order(ORDER.as_bytes()).expect("an order");
         assert_eq!((order.code.as_str(), order.total_cents), ("AB37", 2300));
         assert_eq!(order.email, "ab37@buyers.example.org");
-        let [position] = order.positions.as_slice() else {
-            panic!("one position, not {order:?}")
-        };
-        assert_eq!(
-            (position.id, position.item, position.price_cents),
-            (23442, 5, 2300)
-        );
+        let [position] = order.positions.as_slice() else { panic!("one position, not {order:?}") };
+        assert_eq!((position.id, position.item, position.price_cents), (23442, 5, 2300));
     }
 
     #[rstest]
@@ -310,10 +252,7 @@ mod tests {
     fn a_damaged_confirmation_is_none(#[case] from: &str, #[case] to: &str) {
         let damaged = ORDER.replace(from, to);
         assert_ne!(damaged, ORDER);
-        assert_eq!(
-            classify(Purchase, 201, None, damaged.as_bytes()).outcome,
-            Outcome::InDoubt
-        );
+        assert_eq!(classify(Purchase, 201, None, damaged.as_bytes()).outcome, Outcome::InDoubt);
     }
 
     #[rstest]
@@ -329,10 +268,7 @@ mod tests {
     #[test]
     fn long_answers_are_cut_on_a_character() {
         let classified = classify(Purchase, 500, None, "ä".repeat(5_000).as_bytes());
-        assert_eq!(
-            classified.note.map(|note| note.chars().count()),
-            Some(NOTE_CHARS + 3)
-        );
+        assert_eq!(classified.note.map(|note| note.chars().count()), Some(NOTE_CHARS + 3));
     }
 
     proptest! {

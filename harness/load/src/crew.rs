@@ -22,16 +22,8 @@ impl Crew {
     /// A crew of `buyers`, all of them free, and the other ends of their desks.
     pub(crate) fn new(buyers: u32) -> (Self, Vec<mpsc::Receiver<Arrival>>) {
         let (desks, receivers) = (0..buyers).map(|_| mpsc::channel(1)).unzip();
-        let inner = Inner {
-            free: (0..buyers).collect(),
-            desks,
-        };
-        (
-            Self {
-                inner: Mutex::new(inner),
-            },
-            receivers,
-        )
+        let inner = Inner { free: (0..buyers).collect(), desks };
+        (Self { inner: Mutex::new(inner) }, receivers)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

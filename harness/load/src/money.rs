@@ -23,11 +23,7 @@ pub fn parse_cents(text: &str) -> Option<i64> {
         1 => kept.parse::<i64>().ok()? * 10,
         _ => kept.parse::<i64>().ok()?,
     };
-    let cents = whole
-        .parse::<i64>()
-        .ok()?
-        .checked_mul(100)?
-        .checked_add(hundredths)?;
+    let cents = whole.parse::<i64>().ok()?.checked_mul(100)?.checked_add(hundredths)?;
     Some(if negative { -cents } else { cents })
 }
 

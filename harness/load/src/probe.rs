@@ -123,10 +123,7 @@ pub async fn preflight(target: &Target, deadline: Duration) -> Result<(), Prefli
     for (index, entry) in entries.iter().enumerate() {
         let left = ends.saturating_duration_since(tokio::time::Instant::now());
         // Each entry point gets an equal share of what is left.
-        let share = left
-            / u32::try_from(entries.len() - index)
-                .unwrap_or(u32::MAX)
-                .max(1);
+        let share = left / u32::try_from(entries.len() - index).unwrap_or(u32::MAX).max(1);
         match exchange_once(entry, prepared.get_item(), share).await {
             Ok(answer) => return check_item(&prepared, entry, &answer),
             Err(failure) => last = failure.text,
@@ -134,11 +131,7 @@ pub async fn preflight(target: &Target, deadline: Duration) -> Result<(), Prefli
     }
     let names: Vec<String> = entries.iter().map(ToString::to_string).collect();
     let entries = names.join(", ");
-    Err(PreflightError::Unreachable {
-        entries,
-        waited_ms: deadline.as_millis(),
-        last,
-    })
+    Err(PreflightError::Unreachable { entries, waited_ms: deadline.as_millis(), last })
 }
 
 fn check_item(prepared: &Prepared, entry: &Entry, answer: &Answer) -> Result<(), PreflightError> {
@@ -160,34 +153,13 @@ fn check_item(prepared: &Prepared, entry: &Entry, answer: &Answer) -> Result<(),
         200 => match serde_json::from_slice::<Item>(&answer.body) {
             Ok(item) if item.id == item_id && item.active => Ok(()),
             Ok(item) if item.id == item_id => Err(PreflightError::Inactive { event, item_id }),
-            _ => Err(PreflightError::Answer {
-                entry,
-                status,
-                answer: short(),
-            }),
+            _ => Err(PreflightError::Answer { entry, status, answer: short() }),
         },
-        400 => Err(PreflightError::Host {
-            entry,
-            host: target.host_header.clone(),
-            answer: short(),
-        }),
+        400 => Err(PreflightError::Host { entry, host: target.host_header.clone(), answer: short() }),
         401 => Err(PreflightError::Token { entry, organizer }),
-        403 => Err(PreflightError::Event {
-            entry,
-            organizer,
-            event,
-        }),
-        404 => Err(PreflightError::Item {
-            entry,
-            organizer,
-            event,
-            item_id,
-        }),
-        _ => Err(PreflightError::Answer {
-            entry,
-            status,
-            answer: short(),
-        }),
+        403 => Err(PreflightError::Event { entry, organizer, event }),
+        404 => Err(PreflightError::Item { entry, organizer, event, item_id }),
+        _ => Err(PreflightError::Answer { entry, status, answer: short() }),
     }
 }
 

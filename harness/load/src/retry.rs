@@ -26,10 +26,7 @@ pub struct Backoff {
 impl Backoff {
     /// The back-off of this operation.
     pub fn new(seed: u64, op: OpId) -> Self {
-        Self {
-            state: mix(seed ^ mix(op.0)),
-            next_ms: FIRST_MS,
-        }
+        Self { state: mix(seed ^ mix(op.0)), next_ms: FIRST_MS }
     }
 
     /// The next wait.
@@ -75,14 +72,8 @@ mod tests {
     #[test]
     fn what_the_shop_asks_for_is_honoured_within_reason() {
         let mut backoff = Backoff::new(1, OpId(1));
-        assert_eq!(
-            backoff.after_busy(Some(Duration::from_secs(1))),
-            Duration::from_secs(1)
-        );
-        assert_eq!(
-            backoff.after_busy(Some(Duration::from_secs(600))),
-            Duration::from_secs(5)
-        );
+        assert_eq!(backoff.after_busy(Some(Duration::from_secs(1))), Duration::from_secs(1));
+        assert_eq!(backoff.after_busy(Some(Duration::from_secs(600))), Duration::from_secs(5));
         assert!(backoff.after_busy(None) <= Duration::from_millis(313));
     }
 }

@@ -102,13 +102,8 @@ pub fn start_journey(
     let target = target.prepare()?;
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     let start = clock.now();
-    let shared = Arc::new(Shared {
-        target,
-        settings: settings.clone(),
-        clock,
-        stats: Stats::new(start),
-        records,
-    });
+    let shared =
+        Arc::new(Shared { target, settings: settings.clone(), clock, stats: Stats::new(start), records });
     let (crew, desks) = Crew::new(settings.buyers);
     let crew = Arc::new(crew);
     let journey = Arc::new(journey);
@@ -116,42 +111,20 @@ pub fn start_journey(
     let mut buyers = JoinSet::new();
     for (id, desk) in (0..).zip(desks) {
         let buyer = Buyer::new(BuyerId(id), Arc::clone(&shared), hung_up.clone());
-        let work = serve(
-            buyer,
-            id,
-            desk,
-            Arc::clone(&journey),
-            Arc::clone(&shared),
-            Arc::clone(&crew),
-        );
+        let work = serve(buyer, id, desk, Arc::clone(&journey), Arc::clone(&shared), Arc::clone(&crew));
         buyers.spawn_on(work, &runtime);
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let pacer = Pacer {
-        shared: Arc::clone(&shared),
-        crew: Arc::clone(&crew),
-        stop: Arc::clone(&stop),
-        start,
-    };
-    let schedule = Constant {
-        rate_per_s: settings.rate_per_s,
-    };
+    let pacer =
+        Pacer { shared: Arc::clone(&shared), crew: Arc::clone(&crew), stop: Arc::clone(&stop), start };
+    let schedule = Constant { rate_per_s: settings.rate_per_s };
     let (paced_tx, paced) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("pacer".to_owned())
-        .spawn(move || {
-            pacer.run(schedule);
-            // Nobody listens any more if the handle was dropped.
-            let _ = paced_tx.send(());
-        })?;
-    Ok(LoadHandle {
-        view: LoadView { shared },
-        crew,
-        stop,
-        hang_up,
-        paced: Some(paced),
-        buyers,
-    })
+    std::thread::Builder::new().name("pacer".to_owned()).spawn(move || {
+        pacer.run(schedule);
+        // Nobody listens any more if the handle was dropped.
+        let _ = paced_tx.send(());
+    })?;
+    Ok(LoadHandle { view: LoadView { shared }, crew, stop, hang_up, paced: Some(paced), buyers })
 }
 
 /// A buyer's life: free, an arrival, a journey, free again.
@@ -172,9 +145,7 @@ async fn serve(
         let Some(arrival) = arrival else { return };
         shared.stats.began(arrival.intended, shared.clock.now());
         let ending = journey.serve(&mut buyer, arrival).await;
-        shared
-            .stats
-            .ended(arrival.intended, shared.clock.now(), ending);
+        shared.stats.ended(arrival.intended, shared.clock.now(), ending);
         crew.free(id);
     }
 }
@@ -200,9 +171,7 @@ impl LoadHandle {
     pub async fn stop(mut self, deadline: Duration) -> Drained {
         self.stop_arrivals();
         let mut lost_buyers = 0;
-        let in_time = tokio::time::timeout(deadline, self.drain(&mut lost_buyers))
-            .await
-            .is_ok();
+        let in_time = tokio::time::timeout(deadline, self.drain(&mut lost_buyers)).await.is_ok();
         let mut abandoned = 0;
         if !in_time {
             abandoned = self.view.shared.stats.in_flight();
@@ -216,11 +185,7 @@ impl LoadHandle {
                 }
             }
         }
-        Drained {
-            snapshot: self.snapshot(),
-            abandoned,
-            lost_buyers,
-        }
+        Drained { snapshot: self.snapshot(), abandoned, lost_buyers }
     }
 
     /// Waits for the pacing thread and for all buyers.

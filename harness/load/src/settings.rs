@@ -98,28 +98,14 @@ mod tests {
     #[case(f64::NAN)]
     #[case(f64::INFINITY)]
     fn rates_that_cannot_be_meant_are_refused(#[case] rate_per_s: f64) {
-        let result = Settings {
-            rate_per_s,
-            ..settings()
-        }
-        .check();
+        let result = Settings { rate_per_s, ..settings() }.check();
         assert!(matches!(result, Err(SettingsError::Rate(_))));
     }
 
     #[test]
     fn nobody_and_no_time_are_refused() {
-        assert_eq!(
-            Settings {
-                buyers: 0,
-                ..settings()
-            }
-            .check(),
-            Err(SettingsError::NoBuyers)
-        );
-        let hasty = Settings {
-            patience_ms: 0,
-            ..settings()
-        };
+        assert_eq!(Settings { buyers: 0, ..settings() }.check(), Err(SettingsError::NoBuyers));
+        let hasty = Settings { patience_ms: 0, ..settings() };
         assert_eq!(hasty.check(), Err(SettingsError::ZeroTime("patience_ms")));
     }
 }

@@ -183,8 +183,7 @@ impl Stats {
     pub(crate) fn refused(&self, intended: At) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.last_refused
-            .fetch_max(intended.0.saturating_add(1), Ordering::Relaxed);
+        self.last_refused.fetch_max(intended.0.saturating_add(1), Ordering::Relaxed);
     }
 
     pub(crate) fn record_lost(&self) {
@@ -213,10 +212,7 @@ impl Stats {
                     inner.error(attempt.ended);
                 }
             }
-            Outcome::Acknowledged => inner.sold(Sale {
-                began: attempt.started,
-                ended: attempt.ended,
-            }),
+            Outcome::Acknowledged => inner.sold(Sale { began: attempt.started, ended: attempt.ended }),
             Outcome::Rejected(_) => {}
         }
     }
@@ -225,9 +221,7 @@ impl Stats {
     pub(crate) fn ended(&self, intended: At, ended: At, ending: Ending) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let mut inner = self.lock();
-        inner
-            .latency
-            .record(ended, ended.0.saturating_sub(intended.0) / 1_000);
+        inner.latency.record(ended, ended.0.saturating_sub(intended.0) / 1_000);
         match ending {
             Ending::Acknowledged => inner.acknowledged += 1,
             Ending::Rejected(RejectReason::SoldOut) => inner.sold_out += 1,
@@ -243,16 +237,11 @@ impl Stats {
     }
 
     pub(crate) fn snapshot(&self, at: At) -> Snapshot {
-        let refused_at = self
-            .last_refused
-            .load(Ordering::Relaxed)
-            .checked_sub(1)
-            .map(At);
+        let refused_at = self.last_refused.load(Ordering::Relaxed).checked_sub(1).map(At);
         let inner = self.lock();
         let latency = inner.latency.merged(at);
-        let latency_ms = |quantile| {
-            (!latency.is_empty()).then(|| latency.value_at_quantile(quantile) as f64 / 1e3)
-        };
+        let latency_ms =
+            |quantile| (!latency.is_empty()).then(|| latency.value_at_quantile(quantile) as f64 / 1e3);
         Snapshot {
             at,
             started: self.started,
@@ -299,8 +288,7 @@ impl Inner {
 }
 
 fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, HIGHEST_US, DIGITS)
-        .expect("constant bounds that hdrhistogram takes")
+    Histogram::new_with_bounds(1, HIGHEST_US, DIGITS).expect("constant bounds that hdrhistogram takes")
 }
 
 /// Counts of the last second.
@@ -323,11 +311,7 @@ impl Counts {
     fn sum(&self, at: At) -> u64 {
         let epoch = at.0 / COUNT_SLOT_NS;
         let oldest = (epoch + 1).saturating_sub(COUNT_SLOTS as u64);
-        self.slots
-            .iter()
-            .filter(|slot| slot.0 >= oldest)
-            .map(|slot| slot.1)
-            .sum()
+        self.slots.iter().filter(|slot| slot.0 >= oldest).map(|slot| slot.1).sum()
     }
 }
 
@@ -338,9 +322,7 @@ struct Window {
 
 impl Window {
     fn new() -> Self {
-        Self {
-            slots: (0..LATENCY_SLOTS).map(|_| (0, histogram())).collect(),
-        }
+        Self { slots: (0..LATENCY_SLOTS).map(|_| (0, histogram())).collect() }
     }
 
     fn record(&mut self, at: At, value_us: u64) {
@@ -396,39 +378,24 @@ mod tests {
         let stats = Stats::new(At::from_ms(0));
         let mut inner = stats.lock();
         inner.error(At::from_ms(2_000));
-        inner.sold(Sale {
-            began: At::from_ms(4_000),
-            ended: At::from_ms(4_500),
-        });
+        inner.sold(Sale { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
         drop(inner);
         assert!(!stats.snapshot(At::from_ms(4_900)).sells_cleanly_for(3_000));
         assert!(stats.snapshot(At::from_ms(5_001)).sells_cleanly_for(3_000));
-        assert!(
-            !stats.snapshot(At::from_ms(9_000)).sells_cleanly_for(3_000),
-            "nothing was sold"
-        );
+        assert!(!stats.snapshot(At::from_ms(9_000)).sells_cleanly_for(3_000), "nothing was sold");
         let snapshot = stats.snapshot(At::from_ms(5_001));
         assert!(snapshot.sold_since(At::from_ms(4_000)));
-        assert!(
-            !snapshot.sold_since(At::from_ms(4_200)),
-            "it was sent before"
-        );
+        assert!(!snapshot.sold_since(At::from_ms(4_200)), "it was sent before");
     }
 
     #[test]
     fn a_refused_arrival_is_no_clean_sale() {
         let stats = Stats::new(At::from_ms(0));
-        stats.lock().sold(Sale {
-            began: At::from_ms(4_000),
-            ended: At::from_ms(4_500),
-        });
+        stats.lock().sold(Sale { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
         stats.arrived();
         stats.refused(At::from_ms(4_600));
         let snapshot = stats.snapshot(At::from_ms(5_000));
         assert!(!snapshot.sells_cleanly_for(3_000));
-        assert_eq!(
-            (snapshot.arrivals, snapshot.refused, snapshot.in_flight),
-            (1, 1, 0)
-        );
+        assert_eq!((snapshot.arrivals, snapshot.refused, snapshot.in_flight), (1, 1, 0));
     }
 }

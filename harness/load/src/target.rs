@@ -109,41 +109,25 @@ impl Target {
         }
         check_slug("organizer", &self.organizer)?;
         check_slug("event", &self.event)?;
-        let host = HeaderValue::from_str(&self.host_header).map_err(|_| TargetError::Header {
-            field: "host_header",
-        })?;
+        let host = HeaderValue::from_str(&self.host_header)
+            .map_err(|_| TargetError::Header { field: "host_header" })?;
         let mut authorization = HeaderValue::from_str(&format!("Token {}", self.api_token.0))
             .map_err(|_| TargetError::Header { field: "api_token" })?;
         authorization.set_sensitive(true);
-        let event_path = format!(
-            "/api/v1/organizers/{}/events/{}",
-            self.organizer, self.event
-        );
+        let event_path = format!("/api/v1/organizers/{}/events/{}", self.organizer, self.event);
         let orders_uri = parse_uri(&format!("{event_path}/orders/"))?;
-        Ok(Prepared {
-            target: self.clone(),
-            host,
-            authorization,
-            event_path,
-            orders_uri,
-        })
+        Ok(Prepared { target: self.clone(), host, authorization, event_path, orders_uri })
     }
 }
 
 fn parse_uri(path: &str) -> Result<Uri, TargetError> {
-    path.parse().map_err(|_| TargetError::Slug {
-        field: "path",
-        value: path.to_owned(),
-    })
+    path.parse().map_err(|_| TargetError::Slug { field: "path", value: path.to_owned() })
 }
 
 fn check_slug(field: &'static str, value: &str) -> Result<(), TargetError> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     if value.is_empty() || !value.bytes().all(fits) {
-        return Err(TargetError::Slug {
-            field,
-            value: value.to_owned(),
-        });
+        return Err(TargetError::Slug { field, value: value.to_owned() });
     }
     Ok(())
 }
@@ -162,10 +146,7 @@ impl Prepared {
     /// `POST orders/`: the order of a purchase. `body` is JSON.
     pub fn post_order(&self, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = self.request(Method::POST, self.orders_uri.clone(), body);
-        request.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request
     }
 
@@ -179,11 +160,8 @@ impl Prepared {
 
     /// `GET items/ID/`: whether event, item and token fit together.
     pub fn get_item(&self) -> Request<Full<Bytes>> {
-        let uri = parse_uri(&format!(
-            "{}/items/{}/",
-            self.event_path, self.target.item_id
-        ))
-        .unwrap_or_else(|_| self.orders_uri.clone());
+        let uri = parse_uri(&format!("{}/items/{}/", self.event_path, self.target.item_id))
+            .unwrap_or_else(|_| self.orders_uri.clone());
         self.request(Method::GET, uri, Bytes::new())
     }
 
@@ -225,10 +203,7 @@ mod tests {
 
     fn target() -> Target {
         Target {
-            entries: vec![Entry {
-                name: "web-1".into(),
-                addr: ([127, 0, 0, 1], 80).into(),
-            }],
+            entries: vec![Entry { name: "web-1".into(), addr: ([127, 0, 0, 1], 80).into() }],
             host_header: "localhost".to_owned(),
             organizer: "org".to_owned(),
             event: "fair".to_owned(),
@@ -246,14 +221,8 @@ mod tests {
         assert_eq!(post.headers()[header::HOST], "localhost");
         assert_eq!(post.headers()[header::AUTHORIZATION], "Token geheim");
         assert!(post.headers().get("x-idempotency-key").is_none());
-        assert_eq!(
-            prepared.get_order("AB37").uri(),
-            "/api/v1/organizers/org/events/fair/orders/AB37/"
-        );
-        assert_eq!(
-            prepared.get_item().uri(),
-            "/api/v1/organizers/org/events/fair/items/5/"
-        );
+        assert_eq!(prepared.get_order("AB37").uri(), "/api/v1/organizers/org/events/fair/orders/AB37/");
+        assert_eq!(prepared.get_item().uri(), "/api/v1/organizers/org/events/fair/items/5/");
     }
 
     #[test]
@@ -276,31 +245,13 @@ mod tests {
 
     #[test]
     fn unusable_targets_are_refused() {
-        let none = Target {
-            entries: vec![],
-            ..target()
-        };
+        let none = Target { entries: vec![], ..target() };
         assert_eq!(none.prepare().err(), Some(TargetError::NoEntries));
-        let slug = Target {
-            event: "a/b".to_owned(),
-            ..target()
-        };
-        assert!(matches!(
-            slug.prepare(),
-            Err(TargetError::Slug { field: "event", .. })
-        ));
-        let token = Target {
-            api_token: ApiToken::new("a\nb"),
-            ..target()
-        };
-        assert_eq!(
-            token.prepare().err(),
-            Some(TargetError::Header { field: "api_token" })
-        );
-        let price = Target {
-            price_cents: -1,
-            ..target()
-        };
+        let slug = Target { event: "a/b".to_owned(), ..target() };
+        assert!(matches!(slug.prepare(), Err(TargetError::Slug { field: "event", .. })));
+        let token = Target { api_token: ApiToken::new("a\nb"), ..target() };
+        assert_eq!(token.prepare().err(), Some(TargetError::Header { field: "api_token" }));
+        let price = Target { price_cents: -1, ..target() };
         assert_eq!(price.prepare().err(), Some(TargetError::Price(-1)));
     }
 }

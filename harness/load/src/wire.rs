@@ -73,12 +73,7 @@ pub struct Failure {
 
 impl Failure {
     fn not_sent(text: String) -> Self {
-        Self {
-            sent: false,
-            status: None,
-            reused: false,
-            text,
-        }
+        Self { sent: false, status: None, reused: false, text }
     }
 }
 
@@ -118,21 +113,13 @@ impl Link {
             cut = cut => return Err(Failure::not_sent(format!("connect: {}", cut.text()))),
         };
         let written = Arc::new(AtomicU64::new(0));
-        let io = Metered {
-            inner: TokioIo::new(stream),
-            written: Arc::clone(&written),
-        };
+        let io = Metered { inner: TokioIo::new(stream), written: Arc::clone(&written) };
         let (sender, conn) = http1::Builder::new()
             .max_buf_size(MAX_BUFFER_BYTES)
             .handshake(io)
             .await
             .map_err(|error| Failure::not_sent(format!("handshake: {error}")))?;
-        Ok(Self {
-            sender,
-            conn: Some(Box::pin(conn)),
-            written,
-            exchanges: 0,
-        })
+        Ok(Self { sender, conn: Some(Box::pin(conn)), written, exchanges: 0 })
     }
 
     /// Whether the connection can still be used, as far as this end knows. Looks once, without waiting.
@@ -179,12 +166,7 @@ impl Link {
         result.map_err(|broken| {
             self.conn = None;
             let written = self.written.load(Ordering::Relaxed) > before;
-            Failure {
-                sent: written && !broken.handed_back,
-                status,
-                reused,
-                text: broken.text,
-            }
+            Failure { sent: written && !broken.handed_back, status, reused, text: broken.text }
         })
     }
 }
@@ -201,10 +183,7 @@ impl Broken {
         if let Some(cause) = error.source() {
             text = format!("{text}: {cause}");
         }
-        Self {
-            handed_back: false,
-            text,
-        }
+        Self { handed_back: false, text }
     }
 }
 
@@ -214,16 +193,11 @@ async fn exchange(
     request: Request<Full<Bytes>>,
     status: &mut Option<u16>,
 ) -> Result<Answer, Broken> {
-    drive(conn, sender.ready())
-        .await
-        .map_err(|error| Broken::new("not ready", &error))?;
+    drive(conn, sender.ready()).await.map_err(|error| Broken::new("not ready", &error))?;
     let sent = sender.try_send_request(request);
     let response = drive(conn, sent).await.map_err(|mut error| {
         let handed_back = error.take_message().is_some();
-        Broken {
-            handed_back,
-            ..Broken::new("request", error.error())
-        }
+        Broken { handed_back, ..Broken::new("request", error.error()) }
     })?;
     *status = Some(response.status().as_u16());
     read(conn, response).await
@@ -234,11 +208,7 @@ async fn read(conn: &mut Option<Conn>, response: Response<Incoming>) -> Result<A
     let body = drive(conn, Limited::new(body, MAX_BODY_BYTES).collect())
         .await
         .map_err(|error| Broken::new("answer", error.as_ref()))?;
-    Ok(Answer {
-        status: head.status,
-        headers: head.headers,
-        body: body.to_bytes(),
-    })
+    Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
 }
 
 /// Polls `work` together with the connection that it depends on.
@@ -286,11 +256,7 @@ impl Read for Metered {
 }
 
 impl Write for Metered {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.count(written)
     }

@@ -19,8 +19,8 @@ use firedrill_load::{LoadView, RunClock, Settings, start};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -185,8 +185,7 @@ impl Session {
         let settings = Settings::of(&drill.load, seed, run.clone());
         let load = start(&target, &settings, self.clock(), journal.sender())?;
         self.stage(Stage::LoadStarted, None, format!("{} purchases per second", drill.load.rate_per_s));
-        let mut run =
-            Run { session: self, drill, dir, view: load.view(), interrupt, progress, seed };
+        let mut run = Run { session: self, drill, dir, view: load.view(), interrupt, progress, seed };
         run.steps().await;
         self.drain(load, drill).await;
         if let Err(error) = ledger::wait_caught_up(&self.stack, CATCH_UP_DEADLINE).await {
@@ -206,7 +205,12 @@ impl Session {
         let lag = drained.snapshot.start_lag;
         let detail = format!(
             "{} cut off, {} buyers lost, {} records lost, start lag p50 {} us p99 {} us max {} us",
-            drained.abandoned, drained.lost_buyers, drained.snapshot.records_lost, lag.p50_us, lag.p99_us, lag.max_us
+            drained.abandoned,
+            drained.lost_buyers,
+            drained.snapshot.records_lost,
+            lag.p50_us,
+            lag.p99_us,
+            lag.max_us
         );
         self.stage(Stage::Drained, None, detail);
     }
@@ -267,12 +271,17 @@ impl Run<'_> {
             session.stage(Stage::NotWhole, Some(number), expired.to_string());
             return Err(expired.to_string());
         }
-        session.stage(Stage::Steady, Some(number), format!("whole, and {STEADY_MS} ms of sales without an error"));
+        session.stage(
+            Stage::Steady,
+            Some(number),
+            format!("whole, and {STEADY_MS} ms of sales without an error"),
+        );
         let undo = self.dir.undo();
         let mut injection =
             Injection::new(&session.stack, &session.recorder, &undo, number, step.fault, &step.target);
         let mut rng = StdRng::seed_from_u64(self.seed ^ (u64::from(number.0) << 32));
-        let injected = injection.inject(&session.observer.candidates(), |count| rng.random_range(0..count)).await;
+        let injected =
+            injection.inject(&session.observer.candidates(), |count| rng.random_range(0..count)).await;
         let begun = session.recorder.now();
         match injected {
             Ok(()) => self.restore_and_hold(number, step, task, &injection).await,
@@ -293,7 +302,11 @@ impl Run<'_> {
             Ok(()) => {
                 let now = session.recorder.now();
                 session.stage(Stage::Whole, Some(number), String::new());
-                Ok(format!("whole again {:.1} s after the undo, {:.1} s in all", now.ms_since(healed) / 1e3, now.ms_since(begun) / 1e3))
+                Ok(format!(
+                    "whole again {:.1} s after the undo, {:.1} s in all",
+                    now.ms_since(healed) / 1e3,
+                    now.ms_since(begun) / 1e3
+                ))
             }
             Err(expired) => {
                 session.stage(Stage::NotWhole, Some(number), expired.to_string());
@@ -319,7 +332,10 @@ impl Run<'_> {
             if served || self.interrupted() {
                 return Look::Ready(figures);
             }
-            Look::NotYet(format!("{} sales and {} errors in the last second", figures.acks_last_s, figures.errors_last_s))
+            Look::NotYet(format!(
+                "{} sales and {} errors in the last second",
+                figures.acks_last_s, figures.errors_last_s
+            ))
         });
         match restored.await {
             Ok(figures) if figures.sold_since(effective) => {
@@ -358,7 +374,10 @@ impl Run<'_> {
             if figures.sells_cleanly_for(STEADY_MS) {
                 return Look::Ready(());
             }
-            Look::NotYet(format!("{} sales and {} errors in the last second", figures.acks_last_s, figures.errors_last_s))
+            Look::NotYet(format!(
+                "{} sales and {} errors in the last second",
+                figures.acks_last_s, figures.errors_last_s
+            ))
         })
         .await
     }

@@ -89,7 +89,8 @@ pub struct Stored {
 pub fn new_run_id() -> RunId {
     use rand::RngExt;
     let mut rng = rand::rng();
-    let letters: String = (0..4).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[rng.random_range(0..31)])).collect();
+    let letters: String =
+        (0..4).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[rng.random_range(0..31)])).collect();
     RunId::new(format!("{}-{letters}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S")))
 }
 
@@ -158,10 +159,12 @@ impl RunDir {
     /// Reads a stored run.
     pub fn read(&self) -> Result<Stored, RunDirError> {
         let path = self.path.join("manifest.json");
-        let bytes = std::fs::read(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
+        let bytes =
+            std::fs::read(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
         let manifest = serde_json::from_slice(&bytes).map_err(|source| RunDirError::Json { path, source })?;
         let path = self.history();
-        let file = std::fs::File::open(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
+        let file =
+            std::fs::File::open(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
         let history = codec::read(file).map_err(|source| RunDirError::History { path, source })?;
         Ok(Stored { dir: self.clone(), history, manifest })
     }
@@ -181,7 +184,12 @@ impl Stored {
     /// Renders the reports beside the history.
     pub fn write_reports(&self, verdict: &Verdict) -> Result<(), RunDirError> {
         let excerpts = self.log_excerpts(verdict);
-        let input = ReportInput { verdict, manifest: &self.manifest, history: &self.history, log_excerpts: &excerpts };
+        let input = ReportInput {
+            verdict,
+            manifest: &self.manifest,
+            history: &self.history,
+            log_excerpts: &excerpts,
+        };
         self.dir.write("report.html", &html::render(&input)?)?;
         self.dir.write("summary.md", &markdown::render(verdict))?;
         self.dir.write("junit.xml", &junit::render(verdict)?)
@@ -200,7 +208,11 @@ impl Stored {
                 let Some((at, text)) = stamped(line, started) else { continue };
                 let near = verdict.steps.iter().any(|step| step.from <= at && at <= step.until);
                 if left > 0 && near && is_telling(text) {
-                    lines.push(LogLine { at, node: node.name.clone(), text: text.chars().take(300).collect() });
+                    lines.push(LogLine {
+                        at,
+                        node: node.name.clone(),
+                        text: text.chars().take(300).collect(),
+                    });
                     left -= 1;
                 }
             }
@@ -224,8 +236,22 @@ fn stamped(line: &str, started: jiff::Timestamp) -> Option<(At, &str)> {
 /// Words of the nodes' programs for a change of role or a failure.
 fn is_telling(text: &str) -> bool {
     const WORDS: [&str; 16] = [
-        "promot", "fence", "rejoin", "rewind", "failover", "switch-master", "+odown", "+sdown", "vote", "FATAL",
-        "PANIC", "Traceback", "attach", "detach", "DOWN", "is now primary",
+        "promot",
+        "fence",
+        "rejoin",
+        "rewind",
+        "failover",
+        "switch-master",
+        "+odown",
+        "+sdown",
+        "vote",
+        "FATAL",
+        "PANIC",
+        "Traceback",
+        "attach",
+        "detach",
+        "DOWN",
+        "is now primary",
     ];
     WORDS.iter().any(|word| text.contains(word))
 }

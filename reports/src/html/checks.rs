@@ -37,21 +37,11 @@ pub(super) struct FindingView {
 /// The checks of a verdict.
 pub(super) fn views(verdict: &Verdict, records: &mut Records<'_>) -> Vec<CheckView> {
     let checks = verdict.checks.iter().enumerate();
-    checks
-        .map(|(i, check)| view(i + 1, check, verdict, records))
-        .collect()
+    checks.map(|(i, check)| view(i + 1, check, verdict, records)).collect()
 }
 
-fn view(
-    anchor: usize,
-    check: &CheckResult,
-    verdict: &Verdict,
-    records: &mut Records<'_>,
-) -> CheckView {
-    let numbers = check
-        .numbers
-        .iter()
-        .map(|(name, value)| units::named(name, *value));
+fn view(anchor: usize, check: &CheckResult, verdict: &Verdict, records: &mut Records<'_>) -> CheckView {
+    let numbers = check.numbers.iter().map(|(name, value)| units::named(name, *value));
     let findings = check.findings.iter().take(FINDINGS_MAX);
     CheckView {
         anchor,
@@ -60,12 +50,8 @@ fn view(
         gate: gate(check.gate),
         badge: Badge::of(check.judgement),
         reason: units::clean(&check.reason),
-        numbers: numbers
-            .map(|(name, value)| Fact::new(name, value))
-            .collect(),
-        findings: findings
-            .map(|finding| finding_view(finding, verdict, records))
-            .collect(),
+        numbers: numbers.map(|(name, value)| Fact::new(name, value)).collect(),
+        findings: findings.map(|finding| finding_view(finding, verdict, records)).collect(),
         more: check.findings.len().saturating_sub(FINDINGS_MAX),
     }
 }

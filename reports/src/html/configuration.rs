@@ -55,11 +55,7 @@ pub(super) fn view(input: &ReportInput<'_>) -> ConfigurationView {
         name: units::clean(&image.name),
         id: units::clean(&image.id),
         context: units::clean(&image.context_sha256),
-        versions: image
-            .versions
-            .iter()
-            .map(|(name, version)| Fact::new(name, version))
-            .collect(),
+        versions: image.versions.iter().map(|(name, version)| Fact::new(name, version)).collect(),
     };
     let node = |node: &firedrill_core::manifest::Node| NodeView {
         name: units::clean(node.name.as_str()),
@@ -76,72 +72,39 @@ pub(super) fn view(input: &ReportInput<'_>) -> ConfigurationView {
         images: manifest.images.iter().map(image).collect(),
         nodes: manifest.nodes.iter().map(node).collect(),
         boot: boot(manifest),
-        damage: input
-            .history
-            .damage
-            .iter()
-            .map(|text| units::clean(text))
-            .collect(),
+        damage: input.history.damage.iter().map(|text| units::clean(text)).collect(),
     }
 }
 
 fn run(input: &ReportInput<'_>) -> Vec<Fact> {
     let manifest = input.manifest;
-    let Host {
-        engine,
-        api,
-        kernel,
-        cores,
-        memory_bytes,
-        details,
-    } = &manifest.host;
+    let Host { engine, api, kernel, cores, memory_bytes, details } = &manifest.host;
     let mut facts = vec![
         Fact::new("Run", manifest.run.as_str()),
         Fact::new("Firedrill", &manifest.firedrill),
         Fact::new("Seed", input.verdict.seed.to_string()),
-        Fact::new(
-            "Topology file",
-            format!("sha256:{}", manifest.topology_sha256),
-        ),
+        Fact::new("Topology file", format!("sha256:{}", manifest.topology_sha256)),
         Fact::new("Engine", format!("{engine} (API {api})")),
         Fact::new("Kernel", kernel),
-        Fact::new(
-            "Host",
-            format!("{cores} cores, {}", units::bytes(*memory_bytes)),
-        ),
+        Fact::new("Host", format!("{cores} cores, {}", units::bytes(*memory_bytes))),
     ];
     if !details.is_empty() {
         facts.push(Fact::new("Storage, cgroups", details));
     }
     if let Some(header) = input.history.header() {
-        facts.push(Fact::new(
-            "Planned load",
-            format!("{} /s", units::number(header.rate_per_s)),
-        ));
+        facts.push(Fact::new("Planned load", format!("{} /s", units::number(header.rate_per_s))));
     }
-    facts.push(Fact::new(
-        "Records",
-        units::count(input.history.events.len() as u64),
-    ));
+    facts.push(Fact::new("Records", units::count(input.history.events.len() as u64)));
     facts
 }
 
 fn sla(sla: &Sla) -> Vec<Fact> {
     let percent = |value: f64| format!("{} %", units::number(value));
-    let peak = format!(
-        "above {} purchases a minute",
-        units::number(sla.availability.peak_above_per_min)
-    );
+    let peak = format!("above {} purchases a minute", units::number(sla.availability.peak_above_per_min));
     let mut facts = vec![
-        Fact::new(
-            "Success in normal use",
-            percent(sla.availability.normal_percent),
-        ),
+        Fact::new("Success in normal use", percent(sla.availability.normal_percent)),
         Fact::new("Success in peaks", percent(sla.availability.peak_percent)).with_note(peak),
-        Fact::new(
-            "Longest purchase",
-            units::duration(sla.response_time.max_ms),
-        ),
+        Fact::new("Longest purchase", units::duration(sla.response_time.max_ms)),
     ];
     let optional = [
         ("Steady 99th percentile", sla.response_time.steady_p99_ms),
@@ -156,12 +119,7 @@ fn sla(sla: &Sla) -> Vec<Fact> {
 }
 
 fn boot(manifest: &Manifest) -> Vec<BootView> {
-    let total = manifest
-        .boot
-        .iter()
-        .map(|step| step.at_ms)
-        .fold(0.0, f64::max)
-        .max(1.0);
+    let total = manifest.boot.iter().map(|step| step.at_ms).fold(0.0, f64::max).max(1.0);
     let mut before = 0.0;
     let mut views = Vec::with_capacity(manifest.boot.len());
     for step in &manifest.boot {

@@ -53,10 +53,7 @@ pub(super) fn view(verdict: &Verdict) -> MatrixView {
     let faults = distinct(verdict.steps.iter().map(|step| step.fault.as_str()));
     let tiers = distinct(verdict.steps.iter().map(|step| step.tier.as_str()));
     let cells = |tier: &str, fault: &str| {
-        let here = verdict
-            .steps
-            .iter()
-            .filter(|s| s.tier.as_str() == tier && s.fault == fault);
+        let here = verdict.steps.iter().filter(|s| s.tier.as_str() == tier && s.fault == fault);
         here.map(cell).collect()
     };
     let row = |tier: &&str| TierRow {

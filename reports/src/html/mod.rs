@@ -38,12 +38,7 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, ReportError> {
         style: STYLE,
         verdict: Badge::of_conclusion(conclusion),
         lead: lead(input.verdict),
-        reasons: input
-            .verdict
-            .reasons
-            .iter()
-            .map(|reason| units::clean(reason))
-            .collect(),
+        reasons: input.verdict.reasons.iter().map(|reason| units::clean(reason)).collect(),
         facts: facts(input.verdict),
         tiles: tiles(input),
         title: units::clean(&format!("{} {}", input.verdict.drill, conclusion)),
@@ -55,19 +50,11 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, ReportError> {
         checks,
         operations: records.views(input.history),
         configuration: configuration::view(input),
-        not_covered: input
-            .manifest
-            .not_covered
-            .iter()
-            .map(|text| units::clean(text))
-            .collect(),
+        not_covered: input.manifest.not_covered.iter().map(|text| units::clean(text)).collect(),
     };
     let html = page.render()?;
     // Lines of the template's own logic leave empty lines behind.
-    let lines = html
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty());
+    let lines = html.lines().map(str::trim_end).filter(|line| !line.is_empty());
     Ok(lines.flat_map(|line| [line, "\n"]).collect())
 }
 
@@ -147,7 +134,6 @@ fn tiles(input: &ReportInput<'_>) -> Vec<Fact> {
         Fact::new("in doubt", units::count(t.in_doubt))
             .with_note(format!("{} found applied", units::count(t.recovered))),
         Fact::new("not applied", units::count(t.not_applied)),
-        Fact::new("found no buyer", units::count(t.refused))
-            .with_note("arrivals beyond the load generator"),
+        Fact::new("found no buyer", units::count(t.refused)).with_note("arrivals beyond the load generator"),
     ]
 }

@@ -49,10 +49,7 @@ pub(super) struct AttemptView {
 
 impl<'a> Records<'a> {
     pub(super) fn new(operations: &'a Operations) -> Self {
-        Self {
-            operations,
-            named: BTreeSet::new(),
-        }
+        Self { operations, named: BTreeSet::new() }
     }
 
     /// Names operations; the ones that get a record in the page become links.
@@ -65,20 +62,13 @@ impl<'a> Records<'a> {
         if known && self.named.len() < OPERATIONS_MAX {
             self.named.insert(op);
         }
-        OpRef {
-            name: op.to_string(),
-            number: op.0,
-            linked: self.named.contains(&op),
-        }
+        OpRef { name: op.to_string(), number: op.0, linked: self.named.contains(&op) }
     }
 
     /// The records of all that were named.
     pub(super) fn views(&self, history: &History) -> Vec<OperationView> {
         let mut attempts: BTreeMap<OpId, Vec<&Attempt>> = BTreeMap::new();
-        for attempt in history
-            .attempts()
-            .filter(|attempt| self.named.contains(&attempt.op))
-        {
+        for attempt in history.attempts().filter(|attempt| self.named.contains(&attempt.op)) {
             attempts.entry(attempt.op).or_default().push(attempt);
         }
         let ledger = Ledger::of(history);
@@ -93,11 +83,7 @@ impl<'a> Records<'a> {
                 due: units::instant(operation.intended),
                 took: units::duration(operation.latency_ms()),
                 ledger: ledger.say(&operation.code),
-                attempts: all
-                    .iter()
-                    .take(ATTEMPTS_MAX)
-                    .map(|a| attempt_view(a))
-                    .collect(),
+                attempts: all.iter().take(ATTEMPTS_MAX).map(|a| attempt_view(a)).collect(),
                 more: all.len().saturating_sub(ATTEMPTS_MAX),
             })
         };
@@ -115,19 +101,13 @@ impl<'a> Ledger<'a> {
     fn of(history: &'a History) -> Self {
         let authority = history.authority();
         let mut status = HashMap::new();
-        for row in history
-            .ledger()
-            .filter(|row| authority.is_some_and(|a| a.source == row.source))
-        {
+        for row in history.ledger().filter(|row| authority.is_some_and(|a| a.source == row.source)) {
             status.insert(row.code.as_str(), row.status.as_str());
             if let Some(token) = &row.token {
                 status.insert(token.as_str(), row.status.as_str());
             }
         }
-        Self {
-            source: authority.map(|source| source.source.as_str()),
-            status,
-        }
+        Self { source: authority.map(|source| source.source.as_str()), status }
     }
 
     fn say(&self, code: &str) -> String {
@@ -135,9 +115,7 @@ impl<'a> Ledger<'a> {
             return "no complete final read of a primary".to_owned();
         };
         match self.status.get(code) {
-            Some(status) => {
-                units::clean(&format!("in the final read of {source}, status {status}"))
-            }
+            Some(status) => units::clean(&format!("in the final read of {source}, status {status}")),
             None => units::clean(&format!("not in the final read of {source}")),
         }
     }
@@ -153,9 +131,7 @@ fn attempt_view(attempt: &Attempt) -> AttemptView {
         entry: units::clean(attempt.entry.as_str()),
         started: units::instant(attempt.started),
         took: units::duration(attempt.service_ms()),
-        status: attempt
-            .status
-            .map_or_else(|| units::NONE.to_owned(), |status| status.to_string()),
+        status: attempt.status.map_or_else(|| units::NONE.to_owned(), |status| status.to_string()),
         outcome: match attempt.outcome {
             Outcome::Acknowledged => "confirmed".to_owned(),
             Outcome::Rejected(reason) => reject(reason).to_owned(),

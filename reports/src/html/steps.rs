@@ -63,20 +63,12 @@ pub(super) fn views(
     let lanes = plot::lanes(input.history, input.manifest);
     let limit_ms = input.manifest.sla.response_time.max_ms;
     let view = |step: &StepVerdict| {
-        let window = Span {
-            from: step.from.as_s(),
-            to: step.until.as_s(),
-        };
+        let window = Span { from: step.from.as_s(), to: step.until.as_s() };
         let span = window.padded((window.length() * 0.12).max(3.0), run);
         let milestones = milestones(step);
         let marks: Vec<Mark> = milestones
             .iter()
-            .filter_map(|m| {
-                Some(Mark {
-                    at_s: m.instant?.as_s(),
-                    letter: m.letter,
-                })
-            })
+            .filter_map(|m| Some(Mark { at_s: m.instant?.as_s(), letter: m.letter }))
             .collect();
         let near = near_lanes(&lanes, step, span);
         let one = std::slice::from_ref(step);
@@ -86,26 +78,14 @@ pub(super) fn views(
             name: units::step_name(step),
             tier: units::clean(step.tier.as_str()),
             nodes: units::clean(&units::joined(&step.nodes)),
-            window: format!(
-                "{} to {}",
-                units::instant(step.from),
-                units::instant(step.until)
-            ),
+            window: format!("{} to {}", units::instant(step.from), units::instant(step.until)),
             badge: Badge::of(step.judgement),
-            reasons: step
-                .reasons
-                .iter()
-                .map(|reason| units::clean(reason))
-                .collect(),
+            reasons: step.reasons.iter().map(|reason| units::clean(reason)).collect(),
             proof: units::clean(&step.proof),
             effective: step.effective.map(units::instant),
             facts: facts(step, operations, records),
             zoom: plot::zoom(&purchases, step, &marks, span, limit_ms)?,
-            lanes: if near.is_empty() {
-                None
-            } else {
-                Some(plot::roles(&near, one, span)?)
-            },
+            lanes: if near.is_empty() { None } else { Some(plot::roles(&near, one, span)?) },
             milestones,
             logs,
             more_logs,
@@ -122,19 +102,13 @@ fn purchase(operation: &Operation) -> Option<Purchase> {
         OperationOutcome::InDoubt | OperationOutcome::NotApplied => PurchaseEnd::Failed,
         OperationOutcome::Rejected(_) => return None,
     };
-    Some(Purchase {
-        due_s: operation.intended.as_s(),
-        took_ms: operation.latency_ms(),
-        end,
-    })
+    Some(Purchase { due_s: operation.intended.as_s(), took_ms: operation.latency_ms(), end })
 }
 
 /// The nodes of the step's tier, and every other whose role changed in the window.
 fn near_lanes(lanes: &[Lane], step: &StepVerdict, span: Span) -> Vec<Lane> {
     let changed = |lane: &Lane| lane.roles.iter().skip(1).any(|(s, _)| span.has(*s));
-    let near = lanes
-        .iter()
-        .filter(|lane| lane.tier == step.tier || changed(lane));
+    let near = lanes.iter().filter(|lane| lane.tier == step.tier || changed(lane));
     near.take(LANES_MAX).cloned().collect()
 }
 
@@ -142,8 +116,7 @@ fn milestones(step: &StepVerdict) -> Vec<Milestone> {
     let effect = step.effective.unwrap_or(step.from);
     let (injection, undo) = (Some(step.from), step.healed);
     let after = |base: Option<At>, ms: Option<f64>| {
-        base.zip(ms.filter(|ms| ms.is_finite()))
-            .map(|(at, ms)| at.plus_ms(ms.max(0.0) as u64))
+        base.zip(ms.filter(|ms| ms.is_finite())).map(|(at, ms)| at.plus_ms(ms.max(0.0) as u64))
     };
     let recovery = &step.recovery;
     let detect_ms = step.effective.map(|at| at.ms_since(step.from));
@@ -156,24 +129,12 @@ fn milestones(step: &StepVerdict) -> Vec<Milestone> {
     let effect = "after the effect";
     [
         ('I', "fault injected", injection, None, ""),
-        (
-            'E',
-            "effect seen",
-            step.effective,
-            detect_ms,
-            "after the injection",
-        ),
+        ('E', "effect seen", step.effective, detect_ms, "after the injection"),
         ('P', "role taken over", promoted, promoted_ms, effect),
         ('S', "first sale", sale, sale_ms, effect),
         ('R', "served without errors", restored, restored_ms, effect),
         ('U', "undo begun", undo, held_ms, "after the injection"),
-        (
-            'W',
-            "redundancy whole",
-            whole,
-            recovery.whole_ms,
-            "after the undo",
-        ),
+        ('W', "redundancy whole", whole, recovery.whole_ms, "after the undo"),
     ]
     .map(|(letter, name, instant, ms, since)| Milestone {
         letter,
@@ -187,45 +148,21 @@ fn milestones(step: &StepVerdict) -> Vec<Milestone> {
 }
 
 fn facts(step: &StepVerdict, operations: &Operations, records: &mut Records<'_>) -> Vec<Fact> {
-    let inside = || {
-        operations
-            .iter()
-            .filter(|o| (step.from..=step.until).contains(&o.intended))
-    };
+    let inside = || operations.iter().filter(|o| (step.from..=step.until).contains(&o.intended));
     let acknowledged = |at: At| operations.iter().find(|o| o.acknowledged_at() == Some(at));
-    let around = step
-        .outage
-        .iter()
-        .flat_map(|outage| [outage.from, outage.until]);
+    let around = step.outage.iter().flat_map(|outage| [outage.from, outage.until]);
     let around: Vec<OpId> = around.filter_map(acknowledged).map(|o| o.id).collect();
-    let failed = |o: &&Operation| {
-        matches!(
-            o.outcome,
-            OperationOutcome::InDoubt | OperationOutcome::NotApplied
-        )
-    };
-    let failed: Vec<OpId> = inside()
-        .filter(failed)
-        .map(|o| o.id)
-        .take(RECORDS_MAX)
-        .collect();
-    let erring: Vec<OpId> = inside()
-        .filter(|o| o.errors > 0)
-        .map(|o| o.id)
-        .take(RECORDS_MAX)
-        .collect();
+    let failed =
+        |o: &&Operation| matches!(o.outcome, OperationOutcome::InDoubt | OperationOutcome::NotApplied);
+    let failed: Vec<OpId> = inside().filter(failed).map(|o| o.id).take(RECORDS_MAX).collect();
+    let erring: Vec<OpId> = inside().filter(|o| o.errors > 0).map(|o| o.id).take(RECORDS_MAX).collect();
     let slowest = inside().filter(|o| o.order().is_some());
-    let slowest = slowest
-        .max_by(|a, b| a.latency_ms().total_cmp(&b.latency_ms()))
-        .map(|o| o.id);
+    let slowest = slowest.max_by(|a, b| a.latency_ms().total_cmp(&b.latency_ms())).map(|o| o.id);
     let mut refs = |ops: Vec<OpId>| -> Vec<OpRef> { records.name(ops) };
     vec![
         Fact::new("Lost", units::count(step.lost)).alarming_if(step.lost > 0),
-        Fact::new(
-            "Longest time without a sale",
-            units::maybe_bracket(step.outage.as_ref()),
-        )
-        .with_records(refs(around)),
+        Fact::new("Longest time without a sale", units::maybe_bracket(step.outage.as_ref()))
+            .with_records(refs(around)),
         Fact::new("Purchases due", units::count(step.operations)),
         Fact::new("Confirmed", units::count(step.acknowledged)),
         Fact::new("Failed for the buyer", units::count(step.failed)).with_records(refs(failed)),
@@ -239,11 +176,7 @@ fn facts(step: &StepVerdict, operations: &Operations, records: &mut Records<'_>)
 
 fn logs(input: &ReportInput<'_>, window: Span) -> (Vec<LogView>, usize) {
     let near = |s: f64| s >= window.from - LOGS_PAD_S && s <= window.to + LOGS_PAD_S;
-    let mut lines: Vec<_> = input
-        .log_excerpts
-        .iter()
-        .filter(|line| near(line.at.as_s()))
-        .collect();
+    let mut lines: Vec<_> = input.log_excerpts.iter().filter(|line| near(line.at.as_s())).collect();
     lines.sort_by_key(|line| line.at);
     let view = |line: &&crate::LogLine| LogView {
         at: units::instant(line.at),

@@ -44,16 +44,8 @@ pub(super) fn view(
     let limit_ms = input.manifest.sla.response_time.max_ms;
     let lanes = plot::lanes(input.history, input.manifest);
     let usage = plot::tier_usage(input.history, input.manifest, span);
-    let roles = if lanes.is_empty() {
-        None
-    } else {
-        Some(plot::roles(&lanes, steps, span)?)
-    };
-    let cpu = if usage.is_empty() {
-        None
-    } else {
-        Some(plot::cpu(&usage, steps, span)?)
-    };
+    let roles = if lanes.is_empty() { None } else { Some(plot::roles(&lanes, steps, span)?) };
+    let cpu = if usage.is_empty() { None } else { Some(plot::cpu(&usage, steps, span)?) };
     Ok(Some(TimelineView {
         bucket: format!("{} s", units::number(series.width)),
         limit: units::duration(limit_ms),
@@ -62,11 +54,7 @@ pub(super) fn view(
         latency: plot::latency(&series, steps, limit_ms)?,
         roles,
         cpu,
-        tiers: usage
-            .iter()
-            .enumerate()
-            .map(|(place, tier)| tier_view(place, tier))
-            .collect(),
+        tiers: usage.iter().enumerate().map(|(place, tier)| tier_view(place, tier)).collect(),
     }))
 }
 

@@ -10,18 +10,10 @@ pub(super) const STRIP: i32 = 18;
 
 /// Shades the windows of faults: dark while the fault is in force, light while the stack becomes whole.
 /// The first line of a band is its injection.
-pub(super) fn faults(
-    pen: &mut Pen<'_>,
-    frame: &Frame,
-    steps: &[StepVerdict],
-) -> Result<(), ReportError> {
+pub(super) fn faults(pen: &mut Pen<'_>, frame: &Frame, steps: &[StepVerdict]) -> Result<(), ReportError> {
     for step in visible(frame, steps) {
         let healed = step.healed.unwrap_or(step.until);
-        let (a, b, c) = (
-            frame.x(step.from.as_s()),
-            frame.x(healed.as_s()),
-            frame.x(step.until.as_s()),
-        );
+        let (a, b, c) = (frame.x(step.from.as_s()), frame.x(healed.as_s()), frame.x(step.until.as_s()));
         pen.rect(Ink::Band, (a, frame.top), (b, frame.bottom))?;
         if c > b {
             pen.rect(Ink::Healing, (b, frame.top), (c, frame.bottom))?;
@@ -33,26 +25,17 @@ pub(super) fn faults(
 
 /// Names the bands in the strip above the frame. A name that would run into the next one is cut down to
 /// the number of the step, and left out where even that has no room.
-pub(super) fn labels(
-    pen: &mut Pen<'_>,
-    frame: &Frame,
-    steps: &[StepVerdict],
-) -> Result<(), ReportError> {
+pub(super) fn labels(pen: &mut Pen<'_>, frame: &Frame, steps: &[StepVerdict]) -> Result<(), ReportError> {
     let shown: Vec<_> = visible(frame, steps).collect();
     let mut free = frame.left;
     for (i, step) in shown.iter().enumerate() {
         let x = frame.x(step.from.as_s());
-        let next = shown
-            .get(i + 1)
-            .map_or(frame.right, |next| frame.x(next.from.as_s()));
+        let next = shown.get(i + 1).map_or(frame.right, |next| frame.x(next.from.as_s()));
         let number = (step.step.0 + 1).to_string();
         let long = format!("{number}  {}", units::step_name(step));
         let short = format!("{number}  {}", units::clean(&step.fault));
         let room = next - x - 6;
-        let Some(label) = [long, short, number]
-            .into_iter()
-            .find(|label| width(label) <= room)
-        else {
+        let Some(label) = [long, short, number].into_iter().find(|label| width(label) <= room) else {
             continue;
         };
         if x < free {
@@ -91,9 +74,7 @@ pub(super) fn outages(
 
 fn visible<'a>(frame: &Frame, steps: &'a [StepVerdict]) -> impl Iterator<Item = &'a StepVerdict> {
     let span = frame.span;
-    steps
-        .iter()
-        .filter(move |s| s.until.as_s() >= span.from && s.from.as_s() <= span.to)
+    steps.iter().filter(move |s| s.until.as_s() >= span.from && s.from.as_s() <= span.to)
 }
 
 /// About how wide a label is; a little too much, so that nothing touches.

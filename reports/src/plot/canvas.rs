@@ -81,15 +81,8 @@ impl Ink {
     ];
 
     /// The lines that tell tiers apart, in the order in which they are given out.
-    pub(crate) const TIERS: [Self; 7] = [
-        Self::Tier0,
-        Self::Tier1,
-        Self::Tier2,
-        Self::Tier3,
-        Self::Tier4,
-        Self::Tier5,
-        Self::Tier6,
-    ];
+    pub(crate) const TIERS: [Self; 7] =
+        [Self::Tier0, Self::Tier1, Self::Tier2, Self::Tier3, Self::Tier4, Self::Tier5, Self::Tier6];
 
     /// Its name in the style sheet.
     pub(crate) fn name(self) -> &'static str {
@@ -117,12 +110,7 @@ pub(crate) struct Pen<'a> {
 
 impl Pen<'_> {
     /// A straight line.
-    pub(crate) fn line(
-        &mut self,
-        ink: Ink,
-        a: (i32, i32),
-        b: (i32, i32),
-    ) -> Result<(), ReportError> {
+    pub(crate) fn line(&mut self, ink: Ink, a: (i32, i32), b: (i32, i32)) -> Result<(), ReportError> {
         self.backend.draw_line(a, b, &ink.colour()).map_err(failed)
     }
 
@@ -131,9 +119,7 @@ impl Pen<'_> {
         if points.len() < 2 {
             return Ok(());
         }
-        self.backend
-            .draw_path(points.iter().copied(), &ink.colour())
-            .map_err(failed)
+        self.backend.draw_path(points.iter().copied(), &ink.colour()).map_err(failed)
     }
 
     /// A filled area inside of points.
@@ -141,38 +127,22 @@ impl Pen<'_> {
         if points.len() < 3 {
             return Ok(());
         }
-        self.backend
-            .fill_polygon(points.iter().copied(), &ink.colour())
-            .map_err(failed)
+        self.backend.fill_polygon(points.iter().copied(), &ink.colour()).map_err(failed)
     }
 
     /// A filled rectangle, at least one unit wide so that nothing that happened is invisible.
-    pub(crate) fn rect(
-        &mut self,
-        ink: Ink,
-        a: (i32, i32),
-        b: (i32, i32),
-    ) -> Result<(), ReportError> {
+    pub(crate) fn rect(&mut self, ink: Ink, a: (i32, i32), b: (i32, i32)) -> Result<(), ReportError> {
         let b = (b.0.max(a.0 + 1), b.1);
-        self.backend
-            .draw_rect(a, b, &ink.colour(), true)
-            .map_err(failed)
+        self.backend.draw_rect(a, b, &ink.colour(), true).map_err(failed)
     }
 
     /// A filled dot.
     pub(crate) fn dot(&mut self, ink: Ink, at: (i32, i32), radius: u32) -> Result<(), ReportError> {
-        self.backend
-            .draw_circle(at, radius, &ink.colour(), true)
-            .map_err(failed)
+        self.backend.draw_circle(at, radius, &ink.colour(), true).map_err(failed)
     }
 
     /// A cross.
-    pub(crate) fn cross(
-        &mut self,
-        ink: Ink,
-        (x, y): (i32, i32),
-        r: i32,
-    ) -> Result<(), ReportError> {
+    pub(crate) fn cross(&mut self, ink: Ink, (x, y): (i32, i32), r: i32) -> Result<(), ReportError> {
         self.path(ink, &[(x - r, y - r), (x + r, y + r)])?;
         self.path(ink, &[(x - r, y + r), (x + r, y - r)])
     }
@@ -191,12 +161,9 @@ impl Pen<'_> {
             Anchor::End => HPos::Right,
         };
         let colour = ink.colour();
-        let style = TextStyle::from(("sans-serif", 12).into_font())
-            .color(&colour)
-            .pos(Pos::new(h, VPos::Center));
-        self.backend
-            .draw_text(&crate::units::clean(text), &style, at)
-            .map_err(failed)
+        let style =
+            TextStyle::from(("sans-serif", 12).into_font()).color(&colour).pos(Pos::new(h, VPos::Center));
+        self.backend.draw_text(&crate::units::clean(text), &style, at).map_err(failed)
     }
 }
 
@@ -214,9 +181,7 @@ pub(super) fn draw(
 ) -> Result<String, ReportError> {
     let mut raw = String::new();
     let size = (format.width().unsigned_abs(), height.unsigned_abs());
-    let mut pen = Pen {
-        backend: SVGBackend::with_string(&mut raw, size),
-    };
+    let mut pen = Pen { backend: SVGBackend::with_string(&mut raw, size) };
     draw(&mut pen, format)?;
     pen.backend.present().map_err(failed)?;
     drop(pen);
@@ -264,10 +229,7 @@ fn restyle_tag(tag: &str, out: &mut String) {
     while let Some(space) = rest.find(' ') {
         out.push_str(&rest[..space]);
         let attribute = &rest[space + 1..];
-        let end = attribute
-            .match_indices('"')
-            .nth(1)
-            .map_or(attribute.len(), |(i, _)| i + 1);
+        let end = attribute.match_indices('"').nth(1).map_or(attribute.len(), |(i, _)| i + 1);
         let (attribute, after) = attribute.split_at(end);
         rest = after;
         let class = ink_of(attribute, "fill").map(|ink| ('f', ink));
@@ -275,10 +237,7 @@ fn restyle_tag(tag: &str, out: &mut String) {
         if let Some((kind, name)) = class {
             out.push_str(&format!(" class=\"{kind}-{name}\""));
         } else if let Some(points) = attribute.strip_prefix("points=\"") {
-            out.push_str(&format!(
-                " points=\"{}\"",
-                points.trim_end_matches('"').trim_end()
-            ));
+            out.push_str(&format!(" points=\"{}\"", points.trim_end_matches('"').trim_end()));
         } else if !DROPPED.iter().any(|dropped| attribute.starts_with(dropped)) {
             out.push(' ');
             out.push_str(attribute);
@@ -322,12 +281,7 @@ mod tests {
             pen.path(Ink::P99, &[(0, 0), (10, 5)])?;
             pen.rect(Ink::Band, (1, 2), (1, 9))?;
             pen.dot(Ink::Served, (3, 4), 2)?;
-            pen.text(
-                Ink::Text,
-                Anchor::End,
-                (5, 6),
-                "<script>alert(\"1\")</script> fill=\"#F00D03\"",
-            )
+            pen.text(Ink::Text, Anchor::End, (5, 6), "<script>alert(\"1\")</script> fill=\"#F00D03\"")
         })
         .expect("draws");
         insta::assert_snapshot!(svg);

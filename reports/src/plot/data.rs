@@ -37,18 +37,12 @@ impl Span {
         for step in &verdict.steps {
             see(step.from.0, step.until.0);
         }
-        ends.map(|(from, to)| Self {
-            from: from as f64 / 1e9,
-            to: (to as f64 / 1e9).ceil(),
-        })
+        ends.map(|(from, to)| Self { from: from as f64 / 1e9, to: (to as f64 / 1e9).ceil() })
     }
 
     /// This span with `pad` seconds more on both sides, inside of `limits`.
     pub(crate) fn padded(&self, pad: f64, limits: Span) -> Self {
-        Self {
-            from: (self.from - pad).max(limits.from),
-            to: (self.to + pad).min(limits.to),
-        }
+        Self { from: (self.from - pad).max(limits.from), to: (self.to + pad).min(limits.to) }
     }
 
     /// Whether an instant is inside.
@@ -115,18 +109,9 @@ impl TimeSeries {
             width,
             acks,
             errors,
-            p50_ms: latency
-                .iter()
-                .map(|values| percentile(values, 0.5))
-                .collect(),
-            p99_ms: latency
-                .iter()
-                .map(|values| percentile(values, 0.99))
-                .collect(),
-            service_ms: service
-                .iter()
-                .map(|values| percentile(values, 0.99))
-                .collect(),
+            p50_ms: latency.iter().map(|values| percentile(values, 0.5)).collect(),
+            p99_ms: latency.iter().map(|values| percentile(values, 0.99)).collect(),
+            service_ms: service.iter().map(|values| percentile(values, 0.99)).collect(),
         }
     }
 
@@ -145,10 +130,7 @@ impl TimeSeries {
 pub(super) fn bucket_width(length_s: f64) -> f64 {
     const WIDTHS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0];
     let fits = |width: &f64| length_s / width <= BUCKETS_MAX;
-    WIDTHS
-        .into_iter()
-        .find(fits)
-        .unwrap_or_else(|| (length_s / BUCKETS_MAX / 600.0).ceil() * 600.0)
+    WIDTHS.into_iter().find(fits).unwrap_or_else(|| (length_s / BUCKETS_MAX / 600.0).ceil() * 600.0)
 }
 
 /// Nearest-rank percentile of sorted values.
@@ -165,10 +147,7 @@ mod tests {
     fn buckets_stay_few_however_long_the_run_is() {
         for length in [0.1, 60.0, 460.0, 461.0, 86_400.0, 1e7] {
             let width = bucket_width(length);
-            assert!(
-                width >= 1.0 && length / width <= BUCKETS_MAX,
-                "{length} s: {width} s"
-            );
+            assert!(width >= 1.0 && length / width <= BUCKETS_MAX, "{length} s: {width} s");
         }
     }
 

@@ -19,20 +19,14 @@ impl Scale {
     /// Linear from 0 to a round number above `max`.
     pub(super) fn linear(max: f64, unit: &'static str) -> Self {
         let step = nice_step(max.max(1.0), 4);
-        Self::Linear {
-            max: (max.max(1.0) / step).ceil() * step,
-            unit,
-        }
+        Self::Linear { max: (max.max(1.0) / step).ceil() * step, unit }
     }
 
     /// By powers of ten around the values between `min` and `max`.
     pub(super) fn log(min_ms: f64, max_ms: f64) -> Self {
         let min_ms = 10f64.powf(min_ms.clamp(0.1, 1e6).log10().floor());
         let max_ms = 10f64.powf((max_ms.max(1.0).log10() - 1e-9).ceil());
-        Self::Log {
-            min_ms,
-            max_ms: max_ms.max(min_ms * 10.0),
-        }
+        Self::Log { min_ms, max_ms: max_ms.max(min_ms * 10.0) }
     }
 }
 
@@ -55,15 +49,7 @@ impl Frame {
     /// A frame from `top` to `bottom`, with the format's margins at the sides.
     pub(super) fn new(format: Format, top: i32, bottom: i32, span: Span, scale: Scale) -> Self {
         let (left, right) = (format.left(), format.width() - 8);
-        Self {
-            left,
-            right,
-            top,
-            bottom,
-            span,
-            scale,
-            format,
-        }
+        Self { left, right, top, bottom, span, scale, format }
     }
 
     /// Where an instant (in seconds) is, clamped to the frame.
@@ -76,9 +62,7 @@ impl Frame {
     pub(super) fn y(&self, value: f64) -> i32 {
         let share = match self.scale {
             Scale::Linear { max, .. } => value / max,
-            Scale::Log { min_ms, max_ms } => {
-                (value.max(min_ms) / min_ms).log10() / (max_ms / min_ms).log10()
-            }
+            Scale::Log { min_ms, max_ms } => (value.max(min_ms) / min_ms).log10() / (max_ms / min_ms).log10(),
             Scale::Lanes => 0.0,
         };
         self.bottom - (share.clamp(0.0, 1.0) * f64::from(self.bottom - self.top)).round() as i32
@@ -107,10 +91,7 @@ impl Frame {
             }
             Scale::Log { min_ms, max_ms } => {
                 let decades = (max_ms / min_ms).log10().round() as i32;
-                (0..=decades)
-                    .map(|i| min_ms * 10f64.powi(i))
-                    .map(|ms| (ms, short_duration(ms)))
-                    .collect()
+                (0..=decades).map(|i| min_ms * 10f64.powi(i)).map(|ms| (ms, short_duration(ms))).collect()
             }
             Scale::Lanes => Vec::new(),
         }
@@ -118,11 +99,7 @@ impl Frame {
 
     /// The line at the bottom with the labels of the time axis.
     pub(super) fn draw_time(&self, pen: &mut Pen<'_>) -> Result<(), ReportError> {
-        pen.line(
-            Ink::Axis,
-            (self.left, self.bottom),
-            (self.right, self.bottom),
-        )?;
+        pen.line(Ink::Axis, (self.left, self.bottom), (self.right, self.bottom))?;
         let labels = match self.format {
             Format::Wide => 10,
             Format::Narrow => 5,
@@ -135,17 +112,9 @@ impl Frame {
             let x = self.x(s);
             pen.line(Ink::Axis, (x, self.bottom), (x, self.bottom + 4))?;
             // A label at the very end would stick out of the sheet.
-            let (anchor, x) = if x > self.right - 16 {
-                (Anchor::End, self.right + 6)
-            } else {
-                (Anchor::Middle, x)
-            };
-            pen.text(
-                Ink::Muted,
-                anchor,
-                (x, self.bottom + 15),
-                &time_label(s, step),
-            )?;
+            let (anchor, x) =
+                if x > self.right - 16 { (Anchor::End, self.right + 6) } else { (Anchor::Middle, x) };
+            pen.text(Ink::Muted, anchor, (x, self.bottom + 15), &time_label(s, step))?;
         }
         Ok(())
     }
@@ -155,24 +124,18 @@ impl Frame {
 fn nice_step(max: f64, parts: usize) -> f64 {
     let raw = max / parts.max(1) as f64;
     let power = 10f64.powf(raw.log10().floor());
-    let factor = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|f| f * power >= raw * 0.999)
-        .unwrap_or(10.0);
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= raw * 0.999).unwrap_or(10.0);
     factor * power
 }
 
 /// A step of time that people count in.
 fn time_step(length_s: f64, labels: usize) -> f64 {
     const STEPS: [f64; 17] = [
-        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0,
-        3600.0, 7200.0,
+        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0,
+        7200.0,
     ];
     let fits = |step: &f64| length_s / step <= labels as f64;
-    STEPS
-        .into_iter()
-        .find(fits)
-        .unwrap_or_else(|| nice_step(length_s / 3600.0, labels) * 3600.0)
+    STEPS.into_iter().find(fits).unwrap_or_else(|| nice_step(length_s / 3600.0, labels) * 3600.0)
 }
 
 /// `12 s`, `2:30`, `1:02:30`.
@@ -190,11 +153,7 @@ fn time_label(s: f64, step: f64) -> String {
 
 /// A power of ten of milliseconds: `10 ms`, `1 s`, `100 s`.
 fn short_duration(ms: f64) -> String {
-    if ms < 999.0 {
-        format!("{} ms", units::number(ms))
-    } else {
-        format!("{} s", units::number(ms / 1e3))
-    }
+    if ms < 999.0 { format!("{} ms", units::number(ms)) } else { format!("{} s", units::number(ms / 1e3)) }
 }
 
 #[cfg(test)]
@@ -222,10 +181,7 @@ mod tests {
 
     #[test]
     fn values_outside_stay_inside_of_the_frame() {
-        let span = Span {
-            from: 0.0,
-            to: 10.0,
-        };
+        let span = Span { from: 0.0, to: 10.0 };
         let frame = Frame::new(Format::Wide, 10, 110, span, Scale::log(5.0, 8_000.0));
         assert_eq!(frame.y(0.0), 110);
         assert_eq!(frame.y(1e9), 10);

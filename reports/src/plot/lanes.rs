@@ -31,11 +31,7 @@ pub(crate) struct Lane {
 pub(crate) fn lanes(history: &History, manifest: &Manifest) -> Vec<Lane> {
     let mut lanes: BTreeMap<&NodeName, Lane> = BTreeMap::new();
     for o in history.observations() {
-        let begin = || Lane {
-            node: o.node.clone(),
-            tier: o.tier.clone(),
-            roles: Vec::new(),
-        };
+        let begin = || Lane { node: o.node.clone(), tier: o.tier.clone(), roles: Vec::new() };
         let lane = lanes.entry(&o.node).or_insert_with(begin);
         if lane.roles.last().map(|(_, role)| *role) != Some(o.role) {
             lane.roles.push((o.at.as_s(), o.role));
@@ -48,20 +44,10 @@ pub(crate) fn lanes(history: &History, manifest: &Manifest) -> Vec<Lane> {
 }
 
 /// Draws lanes over a span.
-pub(crate) fn roles(
-    lanes: &[Lane],
-    steps: &[StepVerdict],
-    span: Span,
-) -> Result<String, ReportError> {
+pub(crate) fn roles(lanes: &[Lane], steps: &[StepVerdict], span: Span) -> Result<String, ReportError> {
     let height = STRIP + lanes.len() as i32 * LANE + FOOT + 4;
-    let changes: usize = lanes
-        .iter()
-        .map(|lane| lane.roles.len().saturating_sub(1))
-        .sum();
-    let label = format!(
-        "Roles of {} nodes over time, {changes} changes.",
-        lanes.len()
-    );
+    let changes: usize = lanes.iter().map(|lane| lane.roles.len().saturating_sub(1)).sum();
+    let label = format!("Roles of {} nodes over time, {changes} changes.", lanes.len());
     both(&label, height, |pen, format| {
         let frame = Frame::new(format, STRIP, height - FOOT, span, Scale::Lanes);
         bands::faults(pen, &frame, steps)?;
@@ -94,12 +80,7 @@ fn piece(pen: &mut Pen<'_>, a: (i32, i32), b: (i32, i32), role: Role) -> Result<
     } else {
         return Ok(());
     };
-    pen.text(
-        on,
-        Anchor::Middle,
-        ((a.0 + b.0) / 2, (a.1 + b.1) / 2),
-        label,
-    )
+    pen.text(on, Anchor::Middle, ((a.0 + b.0) / 2, (a.1 + b.1) / 2), label)
 }
 
 /// Colour with pattern, and the letter for pieces that have no room for the word.
@@ -118,10 +99,7 @@ fn look(role: Role) -> (Ink, &'static str) {
 fn pieces(lanes: &[Lane], frame: &Frame) -> Vec<Vec<(i32, i32, Role)>> {
     let mut grain = 1;
     loop {
-        let all: Vec<_> = lanes
-            .iter()
-            .map(|lane| lane_pieces(lane, frame, grain))
-            .collect();
+        let all: Vec<_> = lanes.iter().map(|lane| lane_pieces(lane, frame, grain)).collect();
         if all.iter().map(Vec::len).sum::<usize>() <= PIECES_MAX || grain >= 64 {
             return all;
         }
@@ -144,9 +122,7 @@ fn lane_pieces(lane: &Lane, frame: &Frame, grain: i32) -> Vec<(i32, i32, Role)> 
         if let Some(before) = current.filter(|_| columns.is_empty() && column > 0) {
             columns.insert(0, before);
         }
-        let gravest = columns
-            .get(&column)
-            .map_or(*role, |there| (*there).max(*role));
+        let gravest = columns.get(&column).map_or(*role, |there| (*there).max(*role));
         columns.insert(column, gravest);
         // The role that lasts beyond this column begins in the next one.
         if gravest != *role {
@@ -161,9 +137,7 @@ fn lane_pieces(lane: &Lane, frame: &Frame, grain: i32) -> Vec<(i32, i32, Role)> 
     let mut pieces: Vec<(i32, i32, Role)> = Vec::new();
     for (i, (column, role)) in begins.iter().enumerate() {
         let a = frame.left + column * grain;
-        let b = begins
-            .get(i + 1)
-            .map_or(frame.right, |(next, _)| frame.left + next * grain);
+        let b = begins.get(i + 1).map_or(frame.right, |(next, _)| frame.left + next * grain);
         match pieces.last_mut().filter(|last| last.2 == *role) {
             Some(last) => last.1 = b.min(frame.right),
             None if a < frame.right => pieces.push((a, b.min(frame.right), *role)),
@@ -184,11 +158,7 @@ fn fitted(name: &str, format: Format) -> String {
     }
     // The end stays: it is what tells `redis-sentinel-1` from `redis-sentinel-2`.
     let end: Vec<char> = name.chars().rev().take(3).collect();
-    name.chars()
-        .take(room - 4)
-        .chain(['…'])
-        .chain(end.into_iter().rev())
-        .collect()
+    name.chars().take(room - 4).chain(['…']).chain(end.into_iter().rev()).collect()
 }
 
 #[cfg(test)]
@@ -196,24 +166,11 @@ mod tests {
     use super::*;
 
     fn frame() -> Frame {
-        Frame::new(
-            Format::Wide,
-            0,
-            100,
-            Span {
-                from: 10.0,
-                to: 20.0,
-            },
-            Scale::Lanes,
-        )
+        Frame::new(Format::Wide, 0, 100, Span { from: 10.0, to: 20.0 }, Scale::Lanes)
     }
 
     fn lane(roles: Vec<(f64, Role)>) -> Lane {
-        Lane {
-            node: "n".into(),
-            tier: "t".into(),
-            roles,
-        }
+        Lane { node: "n".into(), tier: "t".into(), roles }
     }
 
     #[test]
@@ -225,11 +182,7 @@ mod tests {
 
     #[test]
     fn pieces_are_contiguous_and_end_with_the_span() {
-        let roles = vec![
-            (1.0, Role::Primary),
-            (15.0, Role::Unreachable),
-            (18.0, Role::Standby),
-        ];
+        let roles = vec![(1.0, Role::Primary), (15.0, Role::Unreachable), (18.0, Role::Standby)];
         let frame = frame();
         let pieces = lane_pieces(&lane(roles), &frame, 1);
         assert_eq!(pieces.len(), 3);
@@ -240,11 +193,7 @@ mod tests {
     #[test]
     fn a_flapping_node_does_not_grow_the_drawing() {
         let roles = (0..100_000).map(|i| {
-            let role = if i % 2 == 0 {
-                Role::Serving
-            } else {
-                Role::Unreachable
-            };
+            let role = if i % 2 == 0 { Role::Serving } else { Role::Unreachable };
             (10.0 + f64::from(i) / 1e4, role)
         });
         let all = pieces(&[lane(roles.collect())], &frame());

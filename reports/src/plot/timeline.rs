@@ -37,11 +37,7 @@ pub(crate) fn sales(series: &TimeSeries, steps: &[StepVerdict]) -> Result<String
 fn ceiling(per_s: &[f64], max: f64) -> f64 {
     let mut sorted = per_s.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let usual = sorted
-        .get(sorted.len() * 9 / 10)
-        .copied()
-        .unwrap_or(max)
-        .max(1.0);
+    let usual = sorted.get(sorted.len() * 9 / 10).copied().unwrap_or(max).max(1.0);
     if max > usual * 2.5 { usual * 1.6 } else { max }
 }
 
@@ -56,12 +52,7 @@ fn cut_peaks(
         return Ok(());
     };
     let mut free = frame.left;
-    for group in per_s
-        .iter()
-        .enumerate()
-        .collect::<Vec<_>>()
-        .chunk_by(|a, b| *a.1 > max && *b.1 > max)
-    {
+    for group in per_s.iter().enumerate().collect::<Vec<_>>().chunk_by(|a, b| *a.1 > max && *b.1 > max) {
         let Some((i, peak)) = group.iter().copied().max_by(|a, b| a.1.total_cmp(b.1)) else {
             continue;
         };
@@ -81,26 +72,14 @@ fn cut_peaks(
 
 /// Failed exchanges per second.
 pub(crate) fn errors(series: &TimeSeries, steps: &[StepVerdict]) -> Result<String, ReportError> {
-    let max = series
-        .errors
-        .iter()
-        .map(|n| series.per_s(*n))
-        .fold(0.0, f64::max);
+    let max = series.errors.iter().map(|n| series.per_s(*n)).fold(0.0, f64::max);
     let total: u64 = series.errors.iter().map(|n| u64::from(*n)).sum();
-    let label = format!(
-        "Failed exchanges per second over the run, {} in all.",
-        units::count(total)
-    );
+    let label = format!("Failed exchanges per second over the run, {} in all.", units::count(total));
     both(&label, 120, |pen, format| {
         let frame = Frame::new(format, 8, 120 - FOOT, series.span, Scale::linear(max, ""));
         bands::faults(pen, &frame, steps)?;
         frame.draw_values(pen)?;
-        for (i, count) in series
-            .errors
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-        {
+        for (i, count) in series.errors.iter().enumerate().filter(|(_, count)| **count > 0) {
             let (a, b) = (frame.x(series.begin(i)), frame.x(series.begin(i + 1)));
             let top = frame.y(series.per_s(*count)).min(frame.bottom - 1);
             pen.rect(Ink::Errors, (a, top), (b, frame.bottom))?;
@@ -115,14 +94,7 @@ pub(crate) fn latency(
     steps: &[StepVerdict],
     limit_ms: f64,
 ) -> Result<String, ReportError> {
-    let seen = || {
-        series
-            .p50_ms
-            .iter()
-            .chain(&series.p99_ms)
-            .chain(&series.service_ms)
-            .flatten()
-    };
+    let seen = || series.p50_ms.iter().chain(&series.p99_ms).chain(&series.service_ms).flatten();
     let max = seen().copied().fold(limit_ms, f64::max);
     let min = seen().copied().fold(f64::INFINITY, f64::min).min(limit_ms);
     let worst = series.p99_ms.iter().flatten().copied().fold(0.0, f64::max);
@@ -136,11 +108,9 @@ pub(crate) fn latency(
         frame.draw_values(pen)?;
         let y = frame.y(limit_ms);
         pen.line(Ink::Limit, (frame.left, y), (frame.right, y))?;
-        for (ink, values) in [
-            (Ink::Service, &series.service_ms),
-            (Ink::P99, &series.p99_ms),
-            (Ink::P50, &series.p50_ms),
-        ] {
+        for (ink, values) in
+            [(Ink::Service, &series.service_ms), (Ink::P99, &series.p99_ms), (Ink::P50, &series.p50_ms)]
+        {
             broken_line(pen, ink, series, &frame, values)?;
         }
         frame.draw_time(pen)
@@ -152,10 +122,7 @@ fn stairs(series: &TimeSeries, frame: &Frame, values: &[f64]) -> Vec<(i32, i32)>
     let mut points: Vec<(i32, i32)> = Vec::with_capacity(values.len() * 2);
     for (i, value) in values.iter().enumerate() {
         let y = frame.y(*value);
-        for point in [
-            (frame.x(series.begin(i)), y),
-            (frame.x(series.begin(i + 1)), y),
-        ] {
+        for point in [(frame.x(series.begin(i)), y), (frame.x(series.begin(i + 1)), y)] {
             if points.last() != Some(&point) {
                 points.push(point);
             }

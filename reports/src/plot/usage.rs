@@ -45,27 +45,13 @@ pub(crate) fn tier_usage(history: &History, manifest: &Manifest, span: Span) -> 
     let mut samples: BTreeMap<&TierName, BTreeMap<&NodeName, Vec<&Usage>>> = BTreeMap::new();
     for event in &history.events {
         let Event::Usage(usage) = event else { continue };
-        if let Some(tier) = tier_of
-            .get(&usage.node)
-            .filter(|_| span.has(usage.at.as_s()))
-        {
-            samples
-                .entry(tier)
-                .or_default()
-                .entry(&usage.node)
-                .or_default()
-                .push(usage);
+        if let Some(tier) = tier_of.get(&usage.node).filter(|_| span.has(usage.at.as_s())) {
+            samples.entry(tier).or_default().entry(&usage.node).or_default().push(usage);
         }
     }
-    let mut tiers: Vec<TierUsage> = samples
-        .into_iter()
-        .map(|(tier, nodes)| of_tier(tier, &nodes, span))
-        .collect();
-    tiers.sort_by(|a, b| {
-        b.cpu_mean
-            .total_cmp(&a.cpu_mean)
-            .then_with(|| a.tier.cmp(&b.tier))
-    });
+    let mut tiers: Vec<TierUsage> =
+        samples.into_iter().map(|(tier, nodes)| of_tier(tier, &nodes, span)).collect();
+    tiers.sort_by(|a, b| b.cpu_mean.total_cmp(&a.cpu_mean).then_with(|| a.tier.cmp(&b.tier)));
     tiers
 }
 
@@ -99,11 +85,7 @@ fn of_tier(tier: &TierName, nodes: &BTreeMap<&NodeName, Vec<&Usage>>, span: Span
 }
 
 /// CPU over time, one line per tier, as many as there are lines that can be told apart.
-pub(crate) fn cpu(
-    tiers: &[TierUsage],
-    steps: &[StepVerdict],
-    span: Span,
-) -> Result<String, ReportError> {
+pub(crate) fn cpu(tiers: &[TierUsage], steps: &[StepVerdict], span: Span) -> Result<String, ReportError> {
     let max = tiers.iter().map(|tier| tier.cpu_max).fold(0.0, f64::max);
     let label = format!(
         "CPU use of {} tiers over the run, at most {} percent of one core.",
@@ -117,12 +99,8 @@ pub(crate) fn cpu(
         let width = bucket_width(span.length());
         for (tier, ink) in tiers.iter().zip(Ink::TIERS) {
             let place = |i: usize| frame.x(span.from + (i as f64 + 0.5) * width);
-            let points: Vec<_> = tier
-                .cpu
-                .iter()
-                .enumerate()
-                .map(|(i, v)| v.map(|v| (place(i), frame.y(v))))
-                .collect();
+            let points: Vec<_> =
+                tier.cpu.iter().enumerate().map(|(i, v)| v.map(|v| (place(i), frame.y(v)))).collect();
             for run in points.split(Option::is_none) {
                 pen.path(ink, &run.iter().flatten().copied().collect::<Vec<_>>())?;
             }

@@ -52,15 +52,8 @@ pub(crate) fn zoom(
     span: Span,
     limit_ms: f64,
 ) -> Result<String, ReportError> {
-    let shown: Vec<Purchase> = purchases
-        .iter()
-        .filter(|p| span.has(p.due_s))
-        .copied()
-        .collect();
-    let failed = shown
-        .iter()
-        .filter(|p| p.end == PurchaseEnd::Failed)
-        .count();
+    let shown: Vec<Purchase> = purchases.iter().filter(|p| span.has(p.due_s)).copied().collect();
+    let failed = shown.iter().filter(|p| p.end == PurchaseEnd::Failed).count();
     let label = format!(
         "{} purchases around {}, {failed} of them failed; the longest time without a sale: {}.",
         units::count(shown.len() as u64),
@@ -73,13 +66,7 @@ pub(crate) fn zoom(
     both(&label, height, |pen, format| {
         let bottom = height - FOOT;
         let whole = Frame::new(format, LETTERS, bottom, span, Scale::Lanes);
-        let plot = Frame::new(
-            format,
-            LETTERS + 4,
-            bottom - OUTAGE,
-            span,
-            Scale::log(min, max),
-        );
+        let plot = Frame::new(format, LETTERS + 4, bottom - OUTAGE, span, Scale::log(min, max));
         bands::faults(pen, &whole, std::slice::from_ref(step))?;
         plot.draw_values(pen)?;
         let y = plot.y(limit_ms);
@@ -106,10 +93,7 @@ fn points_max(format: Format) -> usize {
 
 /// A small square on its corner: told from a dot by its shape.
 fn ring(pen: &mut Pen<'_>, x: i32, y: i32) -> Result<(), ReportError> {
-    pen.area(
-        Ink::Retried,
-        &[(x - 4, y), (x, y - 4), (x + 4, y), (x, y + 4)],
-    )
+    pen.area(Ink::Retried, &[(x - 4, y), (x, y - 4), (x + 4, y), (x, y + 4)])
 }
 
 fn outage(pen: &mut Pen<'_>, frame: &Frame, outage: Option<&Outage>) -> Result<(), ReportError> {
@@ -121,19 +105,13 @@ fn outage(pen: &mut Pen<'_>, frame: &Frame, outage: Option<&Outage>) -> Result<(
     pen.path(Ink::Outage, &[(a, y), (b, y)])?;
     let label = format!("no sale for {}", units::bracket(outage));
     let half = bands::width(&label) / 2;
-    let middle = ((a + b) / 2).clamp(
-        frame.left + half,
-        (frame.right - half).max(frame.left + half),
-    );
+    let middle = ((a + b) / 2).clamp(frame.left + half, (frame.right - half).max(frame.left + half));
     pen.text(Ink::Text, Anchor::Middle, (middle, y - 13), &label)
 }
 
 /// Lines with letters; letters of instants that are close move to the right of each other.
 fn letters(pen: &mut Pen<'_>, frame: &Frame, marks: &[Mark]) -> Result<(), ReportError> {
-    let mut sorted: Vec<&Mark> = marks
-        .iter()
-        .filter(|mark| frame.span.has(mark.at_s))
-        .collect();
+    let mut sorted: Vec<&Mark> = marks.iter().filter(|mark| frame.span.has(mark.at_s)).collect();
     sorted.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let mut free = i32::MIN;
     for mark in sorted {
@@ -141,12 +119,7 @@ fn letters(pen: &mut Pen<'_>, frame: &Frame, marks: &[Mark]) -> Result<(), Repor
         pen.line(Ink::Mark, (x, frame.top), (x, frame.bottom))?;
         let place = x.max(free);
         free = place + 12;
-        pen.text(
-            Ink::Text,
-            Anchor::Middle,
-            (place, frame.top - STRIP / 2),
-            &mark.letter.to_string(),
-        )?;
+        pen.text(Ink::Text, Anchor::Middle, (place, frame.top - STRIP / 2), &mark.letter.to_string())?;
     }
     Ok(())
 }
@@ -178,28 +151,17 @@ mod tests {
 
     #[test]
     fn many_purchases_become_few_points_and_failures_stay() {
-        let span = Span {
-            from: 0.0,
-            to: 60.0,
-        };
+        let span = Span { from: 0.0, to: 60.0 };
         let frame = Frame::new(Format::Wide, 0, 200, span, Scale::log(5.0, 10_000.0));
         let purchases: Vec<_> = (0..200_000)
             .map(|i| Purchase {
                 due_s: f64::from(i) * 60.0 / 200_000.0,
                 took_ms: 5.0 + f64::from(i * 7919 % 9973),
-                end: if i == 77_777 {
-                    PurchaseEnd::Failed
-                } else {
-                    PurchaseEnd::Served
-                },
+                end: if i == 77_777 { PurchaseEnd::Failed } else { PurchaseEnd::Served },
             })
             .collect();
         let points = thinned(&purchases, &frame, 700);
-        assert!(
-            points.len() <= 700 && points.len() > 100,
-            "{}",
-            points.len()
-        );
+        assert!(points.len() <= 700 && points.len() > 100, "{}", points.len());
         assert_eq!(points.last().map(|p| p.0), Some(PurchaseEnd::Failed));
     }
 }

@@ -6,8 +6,7 @@ use firedrill_core::ids::{OpId, StepId};
 use firedrill_core::manifest::{BootStep, Host, Image, Manifest, Node};
 use firedrill_core::sla::{Availability, RecoveryObjective, ResponseTime, Sla};
 use firedrill_core::verdict::{
-    CheckResult, Finding, Gate, Judgement, Recovery, StepVerdict, Totals, VERDICT_VERSION, Verdict,
-    conclude,
+    CheckResult, Finding, Gate, Judgement, Recovery, StepVerdict, Totals, VERDICT_VERSION, Verdict, conclude,
 };
 use firedrill_reports::LogLine;
 use std::collections::BTreeMap;
@@ -51,8 +50,7 @@ fn database() -> StepVerdict {
         effective: Some(At::from_ms(30_200)),
         healed: Some(At::from_ms(50_000)),
         until: At::from_ms(58_000),
-        proof: "the process of pg1 ended with signal 9, and its port refused connections"
-            .to_owned(),
+        proof: "the process of pg1 ended with signal 9, and its port refused connections".to_owned(),
         operations: 560,
         acknowledged: 558,
         failed: 2,
@@ -108,13 +106,7 @@ fn web() -> StepVerdict {
     }
 }
 
-fn check(
-    checker: &str,
-    gate: Gate,
-    judgement: Judgement,
-    question: &str,
-    reason: &str,
-) -> CheckResult {
+fn check(checker: &str, gate: Gate, judgement: Judgement, question: &str, reason: &str) -> CheckResult {
     CheckResult {
         checker: checker.to_owned(),
         question: question.to_owned(),
@@ -134,8 +126,7 @@ fn checks() -> Vec<CheckResult> {
         "Is every order that was confirmed to a buyer in the final read?",
         "all 2,198 confirmed orders are in the final read of pg2",
     );
-    conservation.numbers =
-        BTreeMap::from([("confirmed".to_owned(), 2_198.0), ("lost".to_owned(), 0.0)]);
+    conservation.numbers = BTreeMap::from([("confirmed".to_owned(), 2_198.0), ("lost".to_owned(), 0.0)]);
     let mut recovery = check(
         "recovery",
         Gate::Objective,
@@ -143,19 +134,15 @@ fn checks() -> Vec<CheckResult> {
         "Did sales and redundancy come back as fast as promised?",
         "the longest time without a sale was 8.2 s, and 5.0 s were promised",
     );
-    recovery.numbers = BTreeMap::from([
-        ("outage_max_ms".to_owned(), 8_167.0),
-        ("whole_max_ms".to_owned(), 6_900.0),
-    ]);
+    recovery.numbers =
+        BTreeMap::from([("outage_max_ms".to_owned(), 8_167.0), ("whole_max_ms".to_owned(), 6_900.0)]);
     recovery.findings = vec![
         Finding::new("nothing was sold for 7.9–8.2 s after the primary was killed")
             .with_at(At::from_ms(30_054))
             .with_step(Some(StepId(0)))
             .with_ops([OpId(600), OpId(601), OpId(759)])
             .with_nodes(["pg1".into(), "pg2".into()])
-            .with_remedy(
-                "Lower failover detection: health_check_period is 5 s, and 3 checks must fail.",
-            ),
+            .with_remedy("Lower failover detection: health_check_period is 5 s, and 3 checks must fail."),
     ];
     let mut load = check(
         "load",
@@ -180,10 +167,7 @@ pub(crate) fn manifest() -> Manifest {
         name: format!("firedrill/{name}"),
         id: format!("sha256:{}", "5ad1c0de".repeat(8)),
         context_sha256: "0f1e2d3c".repeat(8),
-        versions: versions
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect(),
+        versions: versions.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
     };
     let node = |(name, tier, _): &(&str, &str, _)| Node {
         name: (*name).into(),
@@ -219,15 +203,9 @@ pub(crate) fn manifest() -> Manifest {
             image("web", &[("pretix", "2026.2.0"), ("python", "3.13.1")]),
         ],
         nodes: NODES.iter().map(node).collect(),
-        boot: boot
-            .map(|(what, at_ms)| BootStep {
-                what: what.to_owned(),
-                at_ms,
-            })
-            .into(),
+        boot: boot.map(|(what, at_ms)| BootStep { what: what.to_owned(), at_ms }).into(),
         not_covered: vec![
-            "tier lb has one node and is not killed: the provider's balancer stands for it"
-                .to_owned(),
+            "tier lb has one node and is not killed: the provider's balancer stands for it".to_owned(),
         ],
     }
 }
@@ -236,19 +214,9 @@ fn sla() -> Sla {
     Sla {
         name: "tender-2026".to_owned(),
         source: "tender of 2026, section 4".to_owned(),
-        availability: Availability {
-            normal_percent: 99.9,
-            peak_percent: 99.0,
-            peak_above_per_min: 2_000.0,
-        },
-        response_time: ResponseTime {
-            max_ms: 10_000.0,
-            steady_p99_ms: Some(800.0),
-        },
-        recovery: RecoveryObjective {
-            outage_max_ms: Some(5_000.0),
-            whole_max_ms: Some(60_000.0),
-        },
+        availability: Availability { normal_percent: 99.9, peak_percent: 99.0, peak_above_per_min: 2_000.0 },
+        response_time: ResponseTime { max_ms: 10_000.0, steady_p99_ms: Some(800.0) },
+        recovery: RecoveryObjective { outage_max_ms: Some(5_000.0), whole_max_ms: Some(60_000.0) },
     }
 }
 
@@ -259,19 +227,11 @@ pub(crate) fn logs() -> Vec<LogLine> {
             "pgpool-1",
             "LOG: failed to connect to PostgreSQL server on \"pg1:5432\", connect() failed with error \"Connection refused\"",
         ),
-        (
-            35_300,
-            "pgpool-1",
-            "LOG: find_primary_node: primary node is 1",
-        ),
+        (35_300, "pgpool-1", "LOG: find_primary_node: primary node is 1"),
         (35_610, "pg2", "LOG: received promote request"),
         (35_640, "pg2", "LOG: selected new timeline ID: 2"),
     ];
     lines
-        .map(|(at, node, text)| LogLine {
-            at: At::from_ms(at),
-            node: node.into(),
-            text: text.to_owned(),
-        })
+        .map(|(at, node, text)| LogLine { at: At::from_ms(at), node: node.into(), text: text.to_owned() })
         .into()
 }

@@ -10,39 +10,24 @@ use firedrill_reports::{LogLine, ReportInput, html};
 use std::time::{Duration, Instant};
 
 fn render(verdict: &Verdict, manifest: &Manifest, history: &History, logs: &[LogLine]) -> String {
-    let input = ReportInput {
-        verdict,
-        manifest,
-        history,
-        log_excerpts: logs,
-    };
+    let input = ReportInput { verdict, manifest, history, log_excerpts: logs };
     html::render(&input).expect("renders")
 }
 
 fn sample() -> String {
     let history = load::history(2_200, 50_000);
-    render(
-        &fixture::verdict(),
-        &fixture::manifest(),
-        &history,
-        &fixture::logs(),
-    )
+    render(&fixture::verdict(), &fixture::manifest(), &history, &fixture::logs())
 }
 
 fn svgs(html: &str) -> impl Iterator<Item = &str> {
-    html.split("<svg class=\"plot")
-        .skip(1)
-        .filter_map(|rest| rest.split("</svg>").next())
+    html.split("<svg class=\"plot").skip(1).filter_map(|rest| rest.split("</svg>").next())
 }
 
 #[test]
 fn the_page_is_balanced_and_every_link_has_its_anchor() {
     let page = Page::read(&sample());
     let links: Vec<&str> = page.values("href").collect();
-    assert!(
-        links.contains(&"#op-600") && links.contains(&"#step-1"),
-        "{links:?}"
-    );
+    assert!(links.contains(&"#op-600") && links.contains(&"#step-1"), "{links:?}");
     for link in links {
         let id = link.strip_prefix('#').expect("links stay in the page");
         assert!(page.ids.contains(id), "{link} has no anchor");
@@ -54,25 +39,13 @@ fn the_page_loads_nothing_and_runs_nothing() {
     let html = sample();
     let page = Page::read(&html);
     for (name, _) in &page.elements {
-        assert!(
-            !["script", "link", "iframe", "img", "object", "embed", "base"]
-                .contains(&name.as_str())
-        );
+        assert!(!["script", "link", "iframe", "img", "object", "embed", "base"].contains(&name.as_str()));
     }
     assert_eq!(page.values("src").count(), 0);
-    for foreign in [
-        "http://",
-        "https://",
-        "@import",
-        "@font-face",
-        "javascript:",
-    ] {
+    for foreign in ["http://", "https://", "@import", "@font-face", "javascript:"] {
         assert!(!html.contains(foreign), "{foreign}");
     }
-    assert!(
-        html.match_indices("url(")
-            .all(|(i, _)| html[i..].starts_with("url(#"))
-    );
+    assert!(html.match_indices("url(").all(|(i, _)| html[i..].starts_with("url(#")));
 }
 
 #[test]
@@ -84,9 +57,7 @@ fn patterns_and_classes_of_the_plots_are_in_the_style_sheet() {
         assert!(page.ids.contains(id), "no pattern {id}");
     }
     let style = html.split("</style>").next().expect("has a style");
-    let inks = page
-        .values("class")
-        .filter(|class| class.starts_with("s-") || class.starts_with("f-"));
+    let inks = page.values("class").filter(|class| class.starts_with("s-") || class.starts_with("f-"));
     for ink in inks {
         assert!(style.contains(&format!(".{ink} ")), "no style for {ink}");
     }
@@ -131,12 +102,7 @@ fn hostile_verdict() -> Verdict {
             finding.step = Some(StepId(99));
         }
     }
-    for text in [
-        &mut verdict.topology,
-        &mut verdict.drill,
-        &mut verdict.sla,
-        &mut verdict.started,
-    ] {
+    for text in [&mut verdict.topology, &mut verdict.drill, &mut verdict.sla, &mut verdict.started] {
         EVIL.clone_into(text);
     }
     verdict.reasons = vec![EVIL.to_owned()];
@@ -182,8 +148,7 @@ fn nothing_from_the_run_becomes_markup() {
     let manifest = hostile_manifest();
     let history = hostile_history();
     let mut logs = fixture::logs();
-    logs.iter_mut()
-        .for_each(|line| line.text = format!("{EVIL}\u{1b}[31m\0"));
+    logs.iter_mut().for_each(|line| line.text = format!("{EVIL}\u{1b}[31m\0"));
     logs[0].node = EVIL.into();
 
     let html = render(&verdict, &manifest, &history, &logs);
@@ -191,21 +156,14 @@ fn nothing_from_the_run_becomes_markup() {
     assert!(!html.contains("<script") && !html.contains("<b onclick"));
     assert!(page.elements.iter().all(|(name, _)| name != "script"));
     assert!(!html.contains(['\u{1b}', '\0']));
-    assert!(
-        svgs(&html).any(|svg| svg.contains("&lt;script&gt;") || svg.contains("&quot;&apos;&gt;"))
-    );
+    assert!(svgs(&html).any(|svg| svg.contains("&lt;script&gt;") || svg.contains("&quot;&apos;&gt;")));
 }
 
 #[test]
 fn a_run_without_anything_renders() {
     let (conclusion, reasons) = conclude(&[], &[]);
-    let verdict = Verdict {
-        steps: Vec::new(),
-        checks: Vec::new(),
-        conclusion,
-        reasons,
-        ..fixture::verdict()
-    };
+    let verdict =
+        Verdict { steps: Vec::new(), checks: Vec::new(), conclusion, reasons, ..fixture::verdict() };
     let mut manifest = fixture::manifest();
     manifest.images.clear();
     manifest.nodes.clear();
@@ -270,16 +228,7 @@ fn sample_can_be_looked_at() {
     if let Some(path) = std::env::var_os("FIREDRILL_SAMPLE") {
         std::fs::write(&path, sample()).expect("writes");
         let history = load::history(200_000, 18_000);
-        let html = render(
-            &many_steps(24),
-            &fixture::manifest(),
-            &history,
-            &fixture::logs(),
-        );
-        std::fs::write(
-            std::path::Path::new(&path).with_extension("long.html"),
-            html,
-        )
-        .expect("writes");
+        let html = render(&many_steps(24), &fixture::manifest(), &history, &fixture::logs());
+        std::fs::write(std::path::Path::new(&path).with_extension("long.html"), html).expect("writes");
     }
 }

@@ -2,8 +2,8 @@
 
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, Event, FaultEvent, History, LedgerRow, NodeState, Observation,
-    OrderAck, Outcome, Role, RunHeader, RunTrailer, SourceRead, Usage,
+    At, Attempt, AttemptKind, Event, FaultEvent, History, LedgerRow, NodeState, Observation, OrderAck,
+    Outcome, Role, RunHeader, RunTrailer, SourceRead, Usage,
 };
 use firedrill_core::ids::{BuyerId, OpId, StepId};
 use firedrill_core::verdict::Outage;
@@ -59,20 +59,14 @@ pub(crate) fn history(n: u64, every_us: u64) -> History {
     }));
     // Everything that was confirmed is there, and one order whose buyer never knew.
     let confirmed = |event: &Event| match event {
-        Event::Attempt(a) if a.outcome == Outcome::Acknowledged => {
-            Some(ledger_row(&a.code, &a.email))
-        }
+        Event::Attempt(a) if a.outcome == Outcome::Acknowledged => Some(ledger_row(&a.code, &a.email)),
         _ => None,
     };
     let rows: Vec<Event> = events.iter().filter_map(confirmed).collect();
     events.extend(rows);
     events.push(ledger_row("FD00601", "601@example.org"));
     let records = events.len() as u64;
-    events.push(Event::End(RunTrailer {
-        at,
-        records,
-        samples: Vec::new(),
-    }));
+    events.push(Event::End(RunTrailer { at, records, samples: Vec::new() }));
     History::from_events(events)
 }
 
@@ -96,15 +90,7 @@ fn purchase(i: u64, due: u64, events: &mut Vec<Event>) {
         while at < BACK_MS {
             let ended = (at + 1_900).min(BACK_MS - 10 + noise(i) % 9);
             let error = "502 Bad Gateway: upstream prematurely closed connection";
-            events.push(attempt(
-                i,
-                number,
-                due,
-                at,
-                ended,
-                Outcome::InDoubt,
-                Some(error),
-            ));
+            events.push(attempt(i, number, due, at, ended, Outcome::InDoubt, Some(error)));
             number += 1;
             at = ended + 100 + noise(i + 9) % 60;
             if number > 3 && i % 40 == 1 {
@@ -114,34 +100,12 @@ fn purchase(i: u64, due: u64, events: &mut Vec<Event>) {
     }
     if (75_000..75_400).contains(&due) && i.is_multiple_of(2) {
         let error = "connection reset by peer";
-        events.push(attempt(
-            i,
-            number,
-            due,
-            at,
-            at + 120,
-            Outcome::InDoubt,
-            Some(error),
-        ));
+        events.push(attempt(i, number, due, at, at + 120, Outcome::InDoubt, Some(error)));
         number += 1;
         at += 320;
     }
-    let took = 38
-        + noise(i) % 45
-        + if noise(i + 3).is_multiple_of(60) {
-            160
-        } else {
-            0
-        };
-    events.push(attempt(
-        i,
-        number,
-        due,
-        at,
-        at + took,
-        Outcome::Acknowledged,
-        None,
-    ));
+    let took = 38 + noise(i) % 45 + if noise(i + 3).is_multiple_of(60) { 160 } else { 0 };
+    events.push(attempt(i, number, due, at, at + took, Outcome::Acknowledged, None));
 }
 
 fn attempt(
@@ -184,21 +148,10 @@ fn attempt(
 /// The last purchase that was confirmed before the outage and the first one after it.
 pub(crate) fn outage() -> Outage {
     let history = history(2_200, 50_000);
-    let acks: Vec<_> = history
-        .attempts()
-        .filter(|a| a.outcome == Outcome::Acknowledged)
-        .collect();
+    let acks: Vec<_> = history.attempts().filter(|a| a.outcome == Outcome::Acknowledged).collect();
     let middle = At::from_ms((GONE_MS + BACK_MS) / 2);
-    let last = acks
-        .iter()
-        .filter(|a| a.ended < middle)
-        .max_by_key(|a| a.ended)
-        .expect("sold before");
-    let first = acks
-        .iter()
-        .filter(|a| a.ended > middle)
-        .min_by_key(|a| a.ended)
-        .expect("sold after");
+    let last = acks.iter().filter(|a| a.ended < middle).max_by_key(|a| a.ended).expect("sold before");
+    let first = acks.iter().filter(|a| a.ended > middle).min_by_key(|a| a.ended).expect("sold after");
     Outage {
         from: last.ended,
         until: first.ended,
@@ -209,30 +162,9 @@ pub(crate) fn outage() -> Outage {
 
 fn faults(events: &mut Vec<Event>) {
     let phases = [
-        (
-            0,
-            30_000,
-            Phase::Injecting,
-            "primary(postgres)",
-            "postgres",
-            "pg1",
-        ),
-        (
-            0,
-            30_200,
-            Phase::Effective,
-            "primary(postgres)",
-            "postgres",
-            "pg1",
-        ),
-        (
-            0,
-            50_000,
-            Phase::Recovering,
-            "primary(postgres)",
-            "postgres",
-            "pg1",
-        ),
+        (0, 30_000, Phase::Injecting, "primary(postgres)", "postgres", "pg1"),
+        (0, 30_200, Phase::Effective, "primary(postgres)", "postgres", "pg1"),
+        (0, 50_000, Phase::Recovering, "primary(postgres)", "postgres", "pg1"),
         (1, 75_000, Phase::Injecting, "one(web)", "web", "web-1"),
         (1, 75_100, Phase::Effective, "one(web)", "web", "web-1"),
         (1, 88_000, Phase::Recovering, "one(web)", "web", "web-1"),
@@ -266,10 +198,7 @@ fn roles(events: &mut Vec<Event>) {
         (91_800, "web-1", Role::Serving),
     ];
     for (at, node, role) in first.chain(later) {
-        let tier = NODES
-            .iter()
-            .find(|(name, ..)| *name == node)
-            .map_or("?", |(_, tier, _)| tier);
+        let tier = NODES.iter().find(|(name, ..)| *name == node).map_or("?", |(_, tier, _)| tier);
         events.push(Event::Observed(Observation {
             at: At::from_ms(at),
             node: node.into(),
@@ -293,21 +222,13 @@ fn usage(seconds: u64, events: &mut Vec<Event>) {
                 ("lb", _) => 6,
                 _ => 4,
             };
-            let dead = (*node == "pg1" && (30..54).contains(&s))
-                || (*node == "web-1" && (75..89).contains(&s));
+            let dead =
+                (*node == "pg1" && (30..54).contains(&s)) || (*node == "web-1" && (75..89).contains(&s));
             events.push(Event::Usage(Usage {
                 at: At::from_ms(s * 1_000 + 400),
                 node: (*node).into(),
-                state: if dead {
-                    NodeState::Exited
-                } else {
-                    NodeState::Running
-                },
-                cpu_percent: if dead {
-                    0.0
-                } else {
-                    (base + noise(s * 8 + i as u64) % 12) as f64
-                },
+                state: if dead { NodeState::Exited } else { NodeState::Running },
+                cpu_percent: if dead { 0.0 } else { (base + noise(s * 8 + i as u64) % 12) as f64 },
                 memory_bytes: (180 + 40 * i as u64) << 20,
             }));
         }

@@ -20,25 +20,16 @@ impl Page {
     pub(crate) fn read(html: &str) -> Self {
         let mut page = Self::default();
         let mut open: Vec<String> = Vec::new();
-        let mut rest = html
-            .strip_prefix("<!doctype html>")
-            .expect("a doctype comes first");
+        let mut rest = html.strip_prefix("<!doctype html>").expect("a doctype comes first");
         while let Some(start) = rest.find('<') {
             let end = tag_end(&rest[start..]);
             let tag = &rest[start + 1..start + end];
             rest = &rest[start + end + 1..];
             if let Some(name) = tag.strip_prefix('/') {
-                assert_eq!(
-                    open.pop().as_deref(),
-                    Some(name),
-                    "</{name}> ends something else"
-                );
+                assert_eq!(open.pop().as_deref(), Some(name), "</{name}> ends something else");
                 continue;
             }
-            let name: String = tag
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric())
-                .collect();
+            let name: String = tag.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
             assert!(!name.is_empty(), "a bare < before {:?}", tag.get(..40));
             let closed = tag.ends_with('/');
             page.add(&name, attributes(tag[name.len()..].trim_end_matches('/')));
@@ -56,10 +47,7 @@ impl Page {
     fn add(&mut self, name: &str, attributes: Vec<(String, String)>) {
         for (key, value) in &attributes {
             if key == "id" {
-                assert!(
-                    self.ids.insert(value.clone()),
-                    "the id {value} is there twice"
-                );
+                assert!(self.ids.insert(value.clone()), "the id {value} is there twice");
             }
         }
         self.elements.push((name.to_owned(), attributes));
@@ -68,8 +56,7 @@ impl Page {
     /// All values of an attribute.
     pub(crate) fn values(&self, key: &str) -> impl Iterator<Item = &str> {
         let all = self.elements.iter().flat_map(|(_, attributes)| attributes);
-        all.filter(move |(k, _)| k == key)
-            .map(|(_, value)| value.as_str())
+        all.filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 }
 
@@ -93,13 +80,8 @@ fn attributes(mut rest: &str) -> Vec<(String, String)> {
         if rest.is_empty() {
             return out;
         }
-        let (key, after) = rest
-            .split_once("=\"")
-            .unwrap_or_else(|| panic!("no quoted value: {rest:?}"));
-        assert!(
-            key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
-            "a strange attribute {key:?}"
-        );
+        let (key, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("no quoted value: {rest:?}"));
+        assert!(key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "a strange attribute {key:?}");
         assert!(!key.starts_with("on"), "a script in {key}");
         let (value, after) = after.split_once('"').expect("quotes end");
         out.push((key.to_owned(), value.to_owned()));

@@ -7,13 +7,7 @@ use firedrill_reports::{json, junit, markdown, text};
 /// The same run had nothing been done to it.
 fn empty() -> Verdict {
     let (conclusion, reasons) = conclude(&[], &[]);
-    Verdict {
-        steps: Vec::new(),
-        checks: Vec::new(),
-        conclusion,
-        reasons,
-        ..fixture::verdict()
-    }
+    Verdict { steps: Vec::new(), checks: Vec::new(), conclusion, reasons, ..fixture::verdict() }
 }
 
 #[test]
@@ -27,10 +21,7 @@ fn markdown_takes_no_markup_from_the_run() {
     let mut verdict = fixture::verdict();
     verdict.reasons = vec!["| <img src=x> `a` [b](c) @team #1\nnext".to_owned()];
     let text = markdown::render(&verdict);
-    assert!(
-        text.contains(r"- \| &lt;img src=x&gt; \`a\` \[b\](c) &#64;team &#35;1 next"),
-        "{text}"
-    );
+    assert!(text.contains(r"- \| &lt;img src=x&gt; \`a\` \[b\](c) &#64;team &#35;1 next"), "{text}");
 }
 
 #[test]
@@ -49,21 +40,12 @@ fn text_is_stable_in_a_wide_and_in_a_narrow_terminal() {
 #[test]
 fn text_keeps_its_width_and_ends_with_the_verdict() {
     let mut verdict = fixture::verdict();
-    verdict
-        .reasons
-        .push("an \u{1b}[31mescape\u{1b}[0m and a\nline".to_owned());
+    verdict.reasons.push("an \u{1b}[31mescape\u{1b}[0m and a\nline".to_owned());
     for width in [0, 40, 60, 80, 90, 110, 200] {
         let text = text::summary(&verdict, width);
-        let widest = text
-            .lines()
-            .map(|line| line.chars().count())
-            .max()
-            .unwrap_or_default();
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
         assert!(widest <= width.max(50), "{width}: {widest}\n{text}");
-        assert!(
-            text.ends_with("VIOLATED: it did not hold against tender-2026.\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("VIOLATED: it did not hold against tender-2026.\n"), "{text}");
         assert!(!text.contains('\u{1b}'));
     }
 }
@@ -72,9 +54,6 @@ fn text_keeps_its_width_and_ends_with_the_verdict() {
 fn json_is_the_verdict() {
     let verdict = fixture::verdict();
     let text = json::render(&verdict).expect("renders");
-    assert_eq!(
-        serde_json::from_str::<Verdict>(&text).expect("parses"),
-        verdict
-    );
+    assert_eq!(serde_json::from_str::<Verdict>(&text).expect("parses"), verdict);
     assert_eq!(json::render(&verdict).expect("renders"), text);
 }

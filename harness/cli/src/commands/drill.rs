@@ -4,10 +4,14 @@ use super::check::show;
 use crate::args::{CertifyArgs, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::{home, progress};
+use anyhow::Context;
 use firedrill_core::drill::{Drill, profile};
 use firedrill_core::sla::Sla;
 use firedrill_engine::boot::{BootError, read_topology};
+use firedrill_engine::docker::Engine;
+use firedrill_engine::prepare::PrepareError;
 use firedrill_engine::progress::Progress;
+use firedrill_engine::residue;
 use firedrill_runner::rundir::new_run_id;
 use firedrill_runner::{DrillError, Executed, Session, SessionError, SessionOptions};
 use std::path::{Path, PathBuf};
@@ -24,7 +28,10 @@ pub(crate) fn plan(args: &CertifyArgs) -> Result<Exit, Failure> {
     for tier in topology.tiers() {
         println!("  {:<10} {} nodes", tier.name, tier.nodes);
     }
-    println!("profile {}, agreement {}, {} purchases per second:", args.profile, sla.name, drill.load.rate_per_s);
+    println!(
+        "profile {}, agreement {}, {} purchases per second:",
+        args.profile, sla.name, drill.load.rate_per_s
+    );
     for (index, step) in drill.schedule().enumerate() {
         println!("  {:>2}. {} {}", index + 1, step.fault, step.target);
     }
@@ -80,7 +87,11 @@ fn check_targets(drill: &Drill, topology: &firedrill_core::topology::Topology) -
     let nodes = topology.nodes();
     let candidates: Vec<Candidate> = nodes
         .iter()
-        .map(|node| Candidate { node: node.name.clone(), tier: node.service.tier.clone(), role: Role::Serving })
+        .map(|node| Candidate {
+            node: node.name.clone(),
+            tier: node.service.tier.clone(),
+            role: Role::Serving,
+        })
         .collect();
     for (index, step) in drill.steps.iter().enumerate() {
         let checked = step.target.check(&candidates);
@@ -91,11 +102,18 @@ fn check_targets(drill: &Drill, topology: &firedrill_core::topology::Topology) -
 
 fn rand_seed() -> u64 {
     // Short enough to be typed.
-    u64::from(std::process::id()) ^ (std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into()))
+    u64::from(std::process::id())
+        ^ (std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into()))
 }
 
 /// Boots, drills, removes, and says the verdict. Ctrl-C and SIGTERM end the drill early and cleanly.
-async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &str) -> Result<Exit, Failure> {
+async fn execute(
+    folder: PathBuf,
+    drill: &Drill,
+    sla: &Sla,
+    seed: u64,
+    replay: &str,
+) -> Result<Exit, Failure> {
     let progress = progress::display();
     let interrupt = on_interrupt(Arc::clone(&progress));
     let options = SessionOptions {
@@ -104,13 +122,17 @@ async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &
         runs: home::runs(),
         guard_program: Some(std::env::current_exe()?.into_os_string()),
     };
+    writable(&options.runs)?;
+    let run = new_run_id();
     let mut interrupted = interrupt.clone();
     let booted = tokio::select! {
-        booted = Session::boot(options, new_run_id(), progress.as_ref()) => Some(booted),
+        booted = Session::boot(options, run.clone(), progress.as_ref()) => Some(booted),
         _ = interrupted.wait_for(|interrupted| *interrupted) => None,
     };
-    // Dropped in the middle of a boot, the guard removes what was there; this process has to end for that.
-    let Some(booted) = booted else { return Err(anyhow::anyhow!("interrupted while booting; the guard removes what was created").into()) };
+    let Some(booted) = booted else {
+        residue::remove(&Engine::connect().await?, &run).await.map_err(Failure::residue)?;
+        return Err(anyhow::anyhow!("interrupted while booting; everything was removed").into());
+    };
     let session = booted.map_err(refused)?;
     let executed = session.drill(drill, sla, seed, replay, interrupt, progress.as_ref()).await;
     progress.begin("removing the stack");
@@ -118,6 +140,17 @@ async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &
     progress.end("removing the stack", if closed.is_ok() { "nothing left" } else { "something is left" });
     let executed = executed.map_err(|error: DrillError| Failure::from(error))?;
     conclude(&executed, closed)
+}
+
+/// A run whose results cannot be kept is refused before it begins.
+fn writable(runs: &Path) -> anyhow::Result<()> {
+    let probe = runs.join(format!(".writable-{}", std::process::id()));
+    let written = std::fs::create_dir_all(runs)
+        .and_then(|()| std::fs::write(&probe, ""))
+        .and_then(|()| std::fs::remove_file(&probe));
+    written.with_context(|| {
+        format!("the folder {} cannot be written; set FIREDRILL_RUNS to one that can", runs.display())
+    })
 }
 
 fn conclude(executed: &Executed, closed: Result<(), SessionError>) -> Result<Exit, Failure> {
@@ -135,7 +168,11 @@ fn shown(path: &Path) -> String {
 /// A wrong topology is the caller's; everything else could not be run.
 pub(super) fn refused(error: SessionError) -> Failure {
     match error {
-        SessionError::Boot(BootError::Topology(_) | BootError::Read { .. }) => Failure::usage(error),
+        SessionError::Boot(
+            BootError::Topology(_)
+            | BootError::Read { .. }
+            | BootError::Prepare(PrepareError::Refused { .. } | PrepareError::Events(_)),
+        ) => Failure::usage(error),
         SessionError::Residue(_) => Failure::residue(error),
         _ => error.into(),
     }

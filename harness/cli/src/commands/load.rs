@@ -77,13 +77,17 @@ fn target(args: &LoadArgs) -> Result<Target> {
     let mut entries = Vec::new();
     let mut host = args.host.clone();
     for url in &args.urls {
-        let rest = url.strip_prefix("http://").with_context(|| format!("{url}: only http:// URLs are understood"))?;
+        let rest = url
+            .strip_prefix("http://")
+            .with_context(|| format!("{url}: only http:// URLs are understood"))?;
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.is_empty() {
             bail!("{url}: the URL has no host");
         }
-        let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        let mut addresses = with_port.to_socket_addrs().with_context(|| format!("{url}: the host cannot be resolved"))?;
+        let with_port =
+            if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let mut addresses =
+            with_port.to_socket_addrs().with_context(|| format!("{url}: the host cannot be resolved"))?;
         let addr = addresses.next().with_context(|| format!("{url}: the host has no address"))?;
         entries.push(Entry { name: authority.into(), addr });
         host.get_or_insert_with(|| authority.to_owned());
@@ -95,7 +99,8 @@ fn target(args: &LoadArgs) -> Result<Target> {
         organizer: args.organizer.clone(),
         event: args.event.clone(),
         item_id: args.item,
-        price_cents: price_cents.with_context(|| format!("{:?} is not a price: write for example 23.00", args.price))?,
+        price_cents: price_cents
+            .with_context(|| format!("{:?} is not a price: write for example 23.00", args.price))?,
         api_token: ApiToken::new(args.token.clone()),
     })
 }

@@ -90,7 +90,8 @@ impl Shares {
             ("in normal use", self.normal, promised.normal_percent),
             ("in peaks", self.peak, promised.peak_percent),
         ];
-        let short = classes.into_iter().filter(|(_, tally, wanted)| tally.percent().is_some_and(|p| p < *wanted));
+        let short =
+            classes.into_iter().filter(|(_, tally, wanted)| tally.percent().is_some_and(|p| p < *wanted));
         short
             .map(|(name, tally, wanted)| {
                 let percent = tally.percent().unwrap_or(0.0);
@@ -175,6 +176,8 @@ fn service(outcome: &OperationOutcome) -> Service {
     match outcome {
         OperationOutcome::Acknowledged { .. } => Service::Sold,
         OperationOutcome::Rejected(RejectReason::SoldOut) => Service::SoldOut,
-        OperationOutcome::Rejected(_) | OperationOutcome::InDoubt | OperationOutcome::NotApplied => Service::Failed,
+        OperationOutcome::Rejected(_) | OperationOutcome::InDoubt | OperationOutcome::NotApplied => {
+            Service::Failed
+        }
     }
 }

@@ -19,7 +19,7 @@ pub mod step;
 
 use crate::history::{At, Event, History, Operation, OperationOutcome, Operations, Stage};
 use crate::sla::Sla;
-use crate::verdict::{conclude, CheckResult, Finding, Gate, Judgement, Totals, Verdict, VERDICT_VERSION};
+use crate::verdict::{CheckResult, Finding, Gate, Judgement, Totals, VERDICT_VERSION, Verdict, conclude};
 use std::collections::BTreeMap;
 
 /// What every checker gets: the history, and what is folded out of it once for all of them.
@@ -154,7 +154,8 @@ pub fn judge(history: &History, sla: &Sla) -> Verdict {
 
 /// Totals of a run.
 fn totals(evidence: &Evidence<'_>) -> Totals {
-    let count = |wanted: fn(&Operation) -> bool| evidence.operations.iter().filter(|op| wanted(op)).count() as u64;
+    let count =
+        |wanted: fn(&Operation) -> bool| evidence.operations.iter().filter(|op| wanted(op)).count() as u64;
     let account = &evidence.account;
     Totals {
         operations: evidence.operations.len() as u64,

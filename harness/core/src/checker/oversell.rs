@@ -11,7 +11,7 @@
 //! more for the refused one, stay within every limited quota. The sums only rise, so the end of the
 //! refused purchase is the instant with the least room: one binary search each.
 
-use super::{ledger, numbers, step, Evidence, Question};
+use super::{Evidence, Question, ledger, numbers, step};
 use crate::history::{At, LedgerRow, OperationOutcome, QuotaRow, RejectReason};
 use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
@@ -83,8 +83,10 @@ fn in_database(quota: &Quota<'_>) -> Option<Finding> {
     let beyond = |row: &&QuotaRow| row.sold.saturating_sub(row.size.unwrap_or(u64::MAX));
     let worst = quota.rows.iter().copied().max_by_key(beyond).filter(|row| beyond(row) > 0)?;
     let size = worst.size.unwrap_or_default();
-    let summary = format!("{} of {size} tickets of quota {} sold, as {} counts", worst.sold, worst.name, worst.source);
-    let remedy = "read and lock quotas on the primary only: no statement load balancing for the shop's connection";
+    let summary =
+        format!("{} of {size} tickets of quota {} sold, as {} counts", worst.sold, worst.name, worst.source);
+    let remedy =
+        "read and lock quotas on the primary only: no statement load balancing for the shop's connection";
     Some(Finding::new(summary).with_at(worst.at).with_nodes([worst.source.clone()]).with_remedy(remedy))
 }
 
@@ -95,7 +97,13 @@ fn in_hands(quota: &Quota<'_>, evidence: &Evidence<'_>) -> Option<Finding> {
     let mut holders: Vec<(At, OpId, u64)> = evidence
         .operations
         .iter()
-        .filter_map(|op| Some((op.acknowledged_at()?, op.id, tickets(op.order()?.positions.iter().map(|p| p.item), &items))))
+        .filter_map(|op| {
+            Some((
+                op.acknowledged_at()?,
+                op.id,
+                tickets(op.order()?.positions.iter().map(|p| p.item), &items),
+            ))
+        })
         .filter(|(_, _, count)| *count > 0)
         .collect();
     holders.sort_unstable();
@@ -146,7 +154,9 @@ fn false_sold_out(quotas: &BTreeMap<u64, Quota<'_>>, evidence: &Evidence<'_>) ->
         rooms.push(room(quota, &rows, largest, evidence)?);
     }
     let has_room = |at: At| rooms.iter().all(|room| room.least_until(at) >= largest as i64);
-    Some(sold_out(evidence).filter(|op| !rooms.is_empty() && has_room(op.completed)).map(|op| op.id).collect())
+    Some(
+        sold_out(evidence).filter(|op| !rooms.is_empty() && has_room(op.completed)).map(|op| op.id).collect(),
+    )
 }
 
 /// The least room that a quota had until an instant, by what certainly cannot have been sold.
@@ -199,6 +209,7 @@ fn false_sold_out_finding(ops: &[OpId], evidence: &Evidence<'_>) -> Option<Findi
     let first = evidence.operations.get(*ops.first()?)?;
     let summary = format!("{} purchases refused as sold out although there was room", ops.len());
     let step = step::step_at(&evidence.windows, first.completed).map(|window| window.step);
-    let finding = Finding::new(summary).with_at(first.completed).with_ops(ops.iter().copied()).with_step(step);
+    let finding =
+        Finding::new(summary).with_at(first.completed).with_ops(ops.iter().copied()).with_step(step);
     Some(finding.with_remedy("look for a stale read of the quota: a lagging standby, an old cache"))
 }

@@ -1,7 +1,7 @@
 //! Preconditions: without them the run says nothing. Everything that is missing makes it unknown, nothing
 //! makes it fail.
 
-use super::{first_stage, numbers, stages, Evidence, Question};
+use super::{Evidence, Question, first_stage, numbers, stages};
 use crate::history::{At, Event, OperationOutcome, Stage};
 use crate::ids::NodeName;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
@@ -34,7 +34,14 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     missing.extend(final_read(evidence));
     let injected = evidence.windows.iter().filter(|window| window.effective.is_some()).count();
     let (judgement, reason) = match missing.first() {
-        None => (Judgement::Pass, format!("{injected} of {} faults proven, {} purchases made", evidence.windows.len(), evidence.operations.len())),
+        None => (
+            Judgement::Pass,
+            format!(
+                "{injected} of {} faults proven, {} purchases made",
+                evidence.windows.len(),
+                evidence.operations.len()
+            ),
+        ),
         Some(first) if missing.len() == 1 => (Judgement::Unknown, first.summary.clone()),
         Some(first) => (Judgement::Unknown, format!("{} (and {} more)", first.summary, missing.len() - 1)),
     };
@@ -57,7 +64,9 @@ fn whole(evidence: &Evidence<'_>) -> Vec<Finding> {
         missing.push(Finding::new("the history has no header"));
     }
     match history.trailer() {
-        None => missing.push(Finding::new("the history has no trailer: the run did not come to its planned end")),
+        None => {
+            missing.push(Finding::new("the history has no trailer: the run did not come to its planned end"))
+        }
         Some(trailer) => {
             let before = history.events.iter().filter(|event| !matches!(event, Event::End(_))).count() as u64;
             if trailer.records != before {
@@ -85,7 +94,10 @@ fn load(evidence: &Evidence<'_>) -> Option<Finding> {
     };
     let arrived = evidence.demand.dues.len() as f64;
     if planned <= 0.0 || arrived < ARRIVED_SHARE_MIN * planned {
-        let text = format!("{arrived} of {planned:.0} planned purchases arrived, {:.0} % are needed", 100.0 * ARRIVED_SHARE_MIN);
+        let text = format!(
+            "{arrived} of {planned:.0} planned purchases arrived, {:.0} % are needed",
+            100.0 * ARRIVED_SHARE_MIN
+        );
         return Some(Finding::new(text).with_remedy("give the load generator more cores, or lower the rate"));
     }
     let acknowledged = |outcome: &OperationOutcome| matches!(outcome, OperationOutcome::Acknowledged { .. });
@@ -108,7 +120,11 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
     });
     let mut missing: Vec<Finding> = quiet
         .map(|window| {
-            let text = format!("{}: no purchase was acknowledged in the {:.0} s before it", window.step, alive_ms / 1e3);
+            let text = format!(
+                "{}: no purchase was acknowledged in the {:.0} s before it",
+                window.step,
+                alive_ms / 1e3
+            );
             Finding::new(text).with_at(window.from).with_step(Some(window.step))
         })
         .collect();
@@ -129,7 +145,10 @@ fn proofs(evidence: &Evidence<'_>) -> Vec<Finding> {
     for window in &evidence.windows {
         let finding = |text: String| {
             let named = format!("{}, {} {}: {text}", window.step, window.fault, window.target);
-            Finding::new(named).with_at(window.from).with_step(Some(window.step)).with_nodes(window.nodes.iter().cloned())
+            Finding::new(named)
+                .with_at(window.from)
+                .with_step(Some(window.step))
+                .with_nodes(window.nodes.iter().cloned())
         };
         if let Some(void) = &window.void {
             missing.push(finding(format!("void: {void}")));
@@ -144,7 +163,8 @@ fn proofs(evidence: &Evidence<'_>) -> Vec<Finding> {
 /// Every node that matters was asked at least once: "nothing changed" is not "nobody looked".
 fn observers(evidence: &Evidence<'_>) -> Option<Finding> {
     let trailer = evidence.history.trailer()?;
-    let samples: BTreeMap<&NodeName, u64> = trailer.samples.iter().map(|(node, count)| (node, *count)).collect();
+    let samples: BTreeMap<&NodeName, u64> =
+        trailer.samples.iter().map(|(node, count)| (node, *count)).collect();
     let hit = evidence.windows.iter().flat_map(|window| &window.nodes);
     let nodes: BTreeSet<&NodeName> = samples.keys().copied().chain(hit).collect();
     if nodes.is_empty() {

@@ -18,7 +18,7 @@
 //!
 //! The boot is not judged: the sweep begins with the load, when the stack is promised to be whole.
 
-use super::{first_stage, numbers, step, Evidence, Question};
+use super::{Evidence, Question, first_stage, numbers, step};
 use crate::history::{At, Observation, Role, Stage};
 use crate::ids::{NodeName, TierName};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
@@ -64,7 +64,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     }
     let tiers = reigns.len();
     let count: usize = reigns.values().map(Vec::len).sum();
-    let mut overlaps: Vec<Overlap<'_>> = reigns.into_iter().flat_map(|(tier, of_tier)| overlaps(tier, of_tier)).collect();
+    let mut overlaps: Vec<Overlap<'_>> =
+        reigns.into_iter().flat_map(|(tier, of_tier)| overlaps(tier, of_tier)).collect();
     overlaps.retain(|overlap| overlap.length_ms > SAMPLING_MS as f64);
     overlaps.sort_by(|a, b| b.length_ms.total_cmp(&a.length_ms).then(a.from.cmp(&b.from)));
     let longest_ms = overlaps.first().map_or(0.0, |overlap| overlap.length_ms);
@@ -74,7 +75,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     } else if let Some(damage) = evidence.damage() {
         (Judgement::Unknown, damage)
     } else {
-        let text = format!("two primaries for at most {:.1} s, {count} reigns in {tiers} tiers", longest_ms / 1e3);
+        let text =
+            format!("two primaries for at most {:.1} s, {count} reigns in {tiers} tiers", longest_ms / 1e3);
         (Judgement::Pass, text)
     };
     let numbers = numbers([
@@ -104,7 +106,9 @@ fn reigns<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a TierName, Vec<Reign<'a>>>
             let next = chunks.get(index + 1).map(|next| next[0]);
             let until = match next {
                 None => end,
-                Some(next) if next.role == Role::Unreachable => At(next.at.0.saturating_sub(SAMPLING_MS * 1_000_000)),
+                Some(next) if next.role == Role::Unreachable => {
+                    At(next.at.0.saturating_sub(SAMPLING_MS * 1_000_000))
+                }
                 Some(next) => next.at,
             };
             let reign = Reign { node, from: same[0].at.max(begin), until: until.max(last.at) };
@@ -142,5 +146,7 @@ fn describe(overlap: &Overlap<'_>, evidence: &Evidence<'_>) -> Finding {
         .with_at(overlap.from)
         .with_step(step::step_at(&evidence.windows, overlap.from).map(|window| window.step))
         .with_nodes([old.clone(), new.clone()])
-        .with_remedy("let a node ask who is primary before it starts as one, and fence the old one at promotion")
+        .with_remedy(
+            "let a node ask who is primary before it starts as one, and fence the old one at promotion",
+        )
 }

@@ -4,7 +4,7 @@ use super::conservation::Kind;
 use super::demand::{Service, Shares};
 use super::sales::Sales;
 use super::stats::Durations;
-use super::{first_stage, stages, Evidence};
+use super::{Evidence, first_stage, stages};
 use crate::fault::Phase;
 use crate::history::{At, FaultEvent, History, Operation, Outcome, Role, Stage, StageEvent};
 use crate::ids::{NodeName, StepId, TierName};
@@ -237,8 +237,9 @@ fn promoted(window: &Window, history: &History) -> Option<At> {
             break;
         }
         if seen.at >= window.from {
-            let hit = *hit_primary
-                .get_or_insert_with(|| window.nodes.iter().any(|node| roles.get(node) == Some(&Role::Primary)));
+            let hit = *hit_primary.get_or_insert_with(|| {
+                window.nodes.iter().any(|node| roles.get(node) == Some(&Role::Primary))
+            });
             let rose = seen.role == Role::Primary && roles.get(&seen.node) != Some(&Role::Primary);
             if hit && rose && !window.nodes.contains(&seen.node) {
                 return Some(seen.at);
@@ -284,7 +285,9 @@ fn service(window: &Window) -> Option<(Judgement, String)> {
             let text = format!("N+1 broken: no steady sales in {after_s:.1} s, until the fault was undone");
             Some((Judgement::Fail, text))
         }
-        (None, None) => Some((Judgement::Unknown, "it was not seen that buyers were served again".to_owned())),
+        (None, None) => {
+            Some((Judgement::Unknown, "it was not seen that buyers were served again".to_owned()))
+        }
     }
 }
 
@@ -295,7 +298,9 @@ fn redundancy(window: &Window, evidence: &Evidence<'_>) -> Option<(Judgement, St
         (_, Some(deadline)) => {
             Some((Judgement::Fail, format!("not whole again {:.1} s after the undo", since_s(deadline))))
         }
-        (None, None) => Some((Judgement::Unknown, "it was not seen whether redundancy became whole again".to_owned())),
+        (None, None) => {
+            Some((Judgement::Unknown, "it was not seen whether redundancy became whole again".to_owned()))
+        }
         (Some(whole), None) => {
             let limit_s = evidence.sla.recovery.whole_max_ms? / 1e3;
             let took_s = since_s(whole);
@@ -311,13 +316,15 @@ fn sales(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reason
     if let (Some(outage), Some(limit_ms)) = (step.outage, evidence.sla.recovery.outage_max_ms) {
         let took_ms = outage.until.ms_since(outage.from);
         if took_ms > limit_ms {
-            let text = format!("no sale for {:.1} s, promised at most {:.1} s", took_ms / 1e3, limit_ms / 1e3);
+            let text =
+                format!("no sale for {:.1} s, promised at most {:.1} s", took_ms / 1e3, limit_ms / 1e3);
             reasons.push((Judgement::Fail, text));
         }
     }
     let dues = evidence.demand.between(window.from, window.until);
     if dues.len() < OPERATIONS_MIN {
-        let text = format!("only {} purchases were due in its window, {OPERATIONS_MIN} are needed", dues.len());
+        let text =
+            format!("only {} purchases were due in its window, {OPERATIONS_MIN} are needed", dues.len());
         reasons.push((Judgement::Unknown, text));
         return reasons;
     }

@@ -131,7 +131,10 @@ impl Drill {
     pub fn check(&self) -> Result<(), String> {
         let load = &self.load;
         if !(load.rate_per_s > 0.0 && load.rate_per_s <= 10_000.0) {
-            return Err(format!("load.rate_per_s is {}: give a rate above 0 and at most 10000", load.rate_per_s));
+            return Err(format!(
+                "load.rate_per_s is {}: give a rate above 0 and at most 10000",
+                load.rate_per_s
+            ));
         }
         if load.buyers == 0 {
             return Err("load.buyers is 0: nobody would buy".to_owned());
@@ -145,7 +148,9 @@ impl Drill {
                 return Err(format!("step {number}: repeat is {}: give 1 to 1000", step.repeat));
             }
             if step.restore_deadline_ms < 1_000 || step.whole_deadline_ms < 1_000 {
-                return Err(format!("step {number}: a deadline under 1000 ms is shorter than any detection: give more"));
+                return Err(format!(
+                    "step {number}: a deadline under 1000 ms is shorter than any detection: give more"
+                ));
             }
         }
         Ok(())

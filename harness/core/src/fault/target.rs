@@ -47,7 +47,9 @@ pub enum Target {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TargetError {
     /// Not of the form `selector(name)`.
-    #[error("the target {text:?} is not understood: write primary(TIER), standby(TIER), one(TIER), all(TIER) or node(NAME)")]
+    #[error(
+        "the target {text:?} is not understood: write primary(TIER), standby(TIER), one(TIER), all(TIER) or node(NAME)"
+    )]
     Malformed {
         /// As written.
         text: String,
@@ -92,7 +94,11 @@ pub struct Candidate {
 impl Target {
     /// The nodes that it means, given what every node says it is. `draw` picks an index below its
     /// argument; it comes from the seed of the run, so that a schedule can be replayed.
-    pub fn resolve(&self, nodes: &[Candidate], mut draw: impl FnMut(usize) -> usize) -> Result<Vec<NodeName>, TargetError> {
+    pub fn resolve(
+        &self,
+        nodes: &[Candidate],
+        mut draw: impl FnMut(usize) -> usize,
+    ) -> Result<Vec<NodeName>, TargetError> {
         let (selector, tier) = match self {
             Self::Node(name) => {
                 let found = nodes.iter().find(|c| c.node == *name);
@@ -105,12 +111,15 @@ impl Target {
             return Err(self.unknown(nodes));
         }
         let fitting: Vec<&Candidate> = members.iter().copied().filter(|c| fits(*selector, c.role)).collect();
-        let seen = || members.iter().map(|c| format!("{} is {}", c.node, c.role)).collect::<Vec<_>>().join(", ");
+        let seen =
+            || members.iter().map(|c| format!("{} is {}", c.node, c.role)).collect::<Vec<_>>().join(", ");
         if fitting.is_empty() {
             return Err(TargetError::Nobody { target: self.clone(), seen: seen() });
         }
         match selector {
-            Selector::Primary if fitting.len() > 1 => Err(TargetError::Ambiguous { target: self.clone(), seen: seen() }),
+            Selector::Primary if fitting.len() > 1 => {
+                Err(TargetError::Ambiguous { target: self.clone(), seen: seen() })
+            }
             Selector::Primary | Selector::Standby | Selector::One => {
                 Ok(vec![fitting[draw(fitting.len()).min(fitting.len() - 1)].node.clone()])
             }

@@ -4,7 +4,7 @@
 //! tail is torn but whose every flushed record is readable. The reader returns what is whole and says
 //! what is not, with the line.
 
-use super::{Event, History, HISTORY_VERSION};
+use super::{Event, HISTORY_VERSION, History};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use thiserror::Error;
 
@@ -19,7 +19,9 @@ pub enum ReadError {
     #[error("the history is not a readable zstd stream: {0}; check that the path names a history.jsonl.zst")]
     Stream(#[from] io::Error),
     /// Another version.
-    #[error("line 1: the history has version {found}, this firedrill reads version {HISTORY_VERSION}; use the firedrill that wrote it")]
+    #[error(
+        "line 1: the history has version {found}, this firedrill reads version {HISTORY_VERSION}; use the firedrill that wrote it"
+    )]
     Version {
         /// The version found.
         found: u32,
@@ -88,7 +90,9 @@ pub fn read(input: impl Read) -> Result<History, ReadError> {
                 return Err(ReadError::Version { found: header.version });
             }
             Ok(event) => history.events.push(event),
-            Err(error) => history.damage.push(format!("line {number}: not a record of version {HISTORY_VERSION}: {error}")),
+            Err(error) => history
+                .damage
+                .push(format!("line {number}: not a record of version {HISTORY_VERSION}: {error}")),
         }
     }
     check_frame(&mut history);
@@ -104,7 +108,8 @@ fn check_frame(history: &mut History) {
         Some(Event::End(trailer)) => {
             let before = history.events.len() as u64 - 1;
             if trailer.records != before {
-                let text = format!("the trailer counts {} records before it, {before} are there", trailer.records);
+                let text =
+                    format!("the trailer counts {} records before it, {before} are there", trailer.records);
                 history.damage.push(text);
             }
         }

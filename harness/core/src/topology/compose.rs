@@ -5,8 +5,8 @@
 
 use super::NodeKind;
 use crate::source::{self, Source, SourceError};
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Scalar {
 #[derive(Debug)]
 pub struct File {
     /// Services in the order of the file.
-    pub services: Vec<(String, Spanned<Service>)>,
+    pub services: Vec<(Spanned<String>, Spanned<Service>)>,
     /// Networks.
     pub networks: BTreeMap<String, Spanned<Network>>,
     /// Named volumes.
@@ -102,14 +102,15 @@ pub struct IpamConfig {
     pub subnet: Text,
 }
 
-/// A service.
+/// A service. What must be there is optional here: the parser would report a missing key at the last line
+/// of the service and without its name.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// Image.
-    pub image: Text,
+    pub image: Option<Text>,
     /// Build context.
-    pub build: Build,
+    pub build: Option<Build>,
     /// Arguments.
     #[serde(default)]
     pub command: Vec<Text>,
@@ -119,6 +120,7 @@ pub struct Service {
     #[serde(default)]
     pub environment: BTreeMap<String, Text>,
     /// Networks as a mapping.
+    #[serde(default)]
     pub networks: BTreeMap<String, Spanned<Option<Attachment>>>,
     /// Volumes in the short form.
     #[serde(default)]
@@ -157,7 +159,7 @@ pub struct Service {
     pub deploy: Deploy,
     /// What firedrill needs to know.
     #[serde(rename = "x-firedrill")]
-    pub firedrill: ServiceMeta,
+    pub firedrill: Option<ServiceMeta>,
 }
 
 /// `build`, as a path or as a mapping.
@@ -266,8 +268,8 @@ impl<'de> Deserialize<'de> for File {
                     }
                 }
                 Ok(File {
-                    services: services.ok_or_else(|| de::Error::missing_field("services"))?,
-                    networks: networks.ok_or_else(|| de::Error::missing_field("networks"))?,
+                    services: services.unwrap_or_default(),
+                    networks: networks.unwrap_or_default(),
                     volumes: volumes.unwrap_or_default(),
                     firedrill: firedrill.unwrap_or_default(),
                 })
@@ -279,7 +281,7 @@ impl<'de> Deserialize<'de> for File {
 
 /// Services keep the order of the file: it is the order in which people think of the stack, and the
 /// order of the matrix.
-struct OrderedServices(Vec<(String, Spanned<Service>)>);
+struct OrderedServices(Vec<(Spanned<String>, Spanned<Service>)>);
 
 impl<'de> Deserialize<'de> for OrderedServices {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -54,20 +54,26 @@ pub(super) fn lower(
     let services = file
         .services
         .iter()
-        .map(|(name, service)| lower_service(&context, file, &networks, name, service))
+        .map(|(key, service)| lower_service(&context, file, &networks, key, &service.value))
         .collect::<Result<Vec<_>, _>>()?;
     if services.is_empty() {
-        return Err(source.error("no services: a topology needs at least one"));
+        return Err(source.error_at(
+            1,
+            1,
+            "no services: a topology needs at least one below the key \"services\"",
+        ));
     }
     check_addresses(&context, file, &services)?;
     check_order(&context, file)?;
-    Ok(Topology {
+    let topology = Topology {
         name: name.to_owned(),
         description: file.firedrill.description.clone(),
         services,
         networks,
         volumes: file.volumes.keys().cloned().collect(),
-    })
+    };
+    check_nodes(&context, file, &topology)?;
+    Ok(topology)
 }
 
 fn networks(context: &Context<'_>, file: &compose::File) -> Result<BTreeMap<String, Subnet>, SourceError> {
@@ -79,12 +85,22 @@ fn networks(context: &Context<'_>, file: &compose::File) -> Result<BTreeMap<Stri
             return Err(context.error(driver, "the network driver must be bridge"));
         }
         let [config] = network.value.ipam.config.as_slice() else {
-            return Err(context.error(network, format!("network {name}: give exactly one subnet in ipam.config")));
+            return Err(
+                context.error(network, format!("network {name}: give exactly one subnet in ipam.config"))
+            );
         };
         let text = context.text(&config.subnet)?;
         let subnet = parse_subnet(&text).ok_or_else(|| {
-            context.error(&config.subnet, format!("{text:?} is not a subnet: write a.b.c.d/n with n from 8 to 29"))
+            context.error(
+                &config.subnet,
+                format!("{text:?} is not a subnet: write a.b.c.d/n with n from 8 to 29"),
+            )
         })?;
+        let shared = |other: &Subnet| other.contains(subnet.address) || subnet.contains(other.address);
+        if let Some((other, _)) = networks.iter().find(|(_, other)| shared(other)) {
+            let message = format!("networks {other} and {name} overlap: give each a subnet of its own");
+            return Err(context.error(&config.subnet, message));
+        }
         networks.insert(name.clone(), subnet);
     }
     Ok(networks)
@@ -101,21 +117,29 @@ fn lower_service(
     context: &Context<'_>,
     file: &compose::File,
     networks: &BTreeMap<String, Subnet>,
-    name: &str,
-    spanned: &Spanned<compose::Service>,
+    key: &Spanned<String>,
+    raw: &compose::Service,
 ) -> Result<Service, SourceError> {
-    let raw = &spanned.value;
+    let name = &key.value;
+    let missing = |what: &str| context.error(key, format!("service {name}: the key {what:?} is missing"));
+    let image = raw.image.as_ref().ok_or_else(|| missing("image"))?;
+    let build = raw.build.as_ref().ok_or_else(|| missing("build"))?;
+    let meta = raw.firedrill.as_ref().ok_or_else(|| missing("x-firedrill"))?;
+    if raw.networks.is_empty() {
+        return Err(missing("networks"));
+    }
     if let Some(restart) = &raw.restart
         && context.text(restart)? != "no"
     {
         let why = "restart must be \"no\": who kills nodes must be the one who starts them again";
         return Err(context.error(restart, why));
     }
-    let replicas = replicas(context, raw)?;
-    let meta = &raw.firedrill;
+    let replicas = replicas(context, raw, meta)?;
     for after in &meta.start_after {
-        if !file.services.iter().any(|(other, _)| *other == after.value) {
-            return Err(context.error(after, format!("start_after names {:?}, which is no service", after.value)));
+        if !file.services.iter().any(|(other, _)| other.value == after.value) {
+            return Err(
+                context.error(after, format!("start_after names {:?}, which is no service", after.value))
+            );
         }
     }
     let hosts = context.texts(&raw.extra_hosts)?;
@@ -126,10 +150,10 @@ fn lower_service(
         }
     }
     Ok(Service {
-        name: name.to_owned(),
-        line: spanned.defined.line(),
-        image: context.text(&raw.image)?,
-        context: raw.build.context.clone(),
+        name: name.clone(),
+        line: key.defined.line(),
+        image: context.text(image)?,
+        context: build.context.clone(),
         command: context.texts(&raw.command)?,
         hostname: context.optional(raw.hostname.as_ref())?,
         environment: context.map(&raw.environment)?,
@@ -153,13 +177,17 @@ fn lower_service(
     })
 }
 
-fn replicas(context: &Context<'_>, raw: &compose::Service) -> Result<u32, SourceError> {
+fn replicas(
+    context: &Context<'_>,
+    raw: &compose::Service,
+    meta: &compose::ServiceMeta,
+) -> Result<u32, SourceError> {
     let Some(replicas) = &raw.deploy.replicas else { return Ok(1) };
     // 20 fit into the upper half of a /26, the smallest subnet that a topology of ours uses.
     if !(1..=20).contains(&replicas.value) {
         return Err(context.error(replicas, format!("replicas is {}: give 1 to 20", replicas.value)));
     }
-    if replicas.value > 1 && raw.firedrill.kind.has_roles() {
+    if replicas.value > 1 && meta.kind.has_roles() {
         let why = "nodes with roles need a name and a volume of their own: write one service each";
         return Err(context.error(replicas, why));
     }
@@ -176,7 +204,10 @@ fn attachments(
     let mut attachments = BTreeMap::new();
     for (network, spanned) in &raw.networks {
         let Some(subnet) = networks.get(network) else {
-            return Err(context.error(spanned, format!("service {name} joins {network:?}, which is no network of this file")));
+            return Err(context.error(
+                spanned,
+                format!("service {name} joins {network:?}, which is no network of this file"),
+            ));
         };
         let given = spanned.value.clone().unwrap_or_default();
         let mut attachment = Attachment { aliases: context.texts(&given.aliases)?, address: None };
@@ -188,6 +219,16 @@ fn attachments(
             if !subnet.contains(address) {
                 return Err(context.error(text, format!("{address} is outside of the network {network}")));
             }
+            // Docker gives the first host address to the bridge.
+            if subnet
+                .host(u32::from(address) - u32::from(subnet.address))
+                .is_none_or(|host| Some(host) == subnet.host(1))
+            {
+                let message = format!(
+                    "{address} belongs to the network {network} itself: its first two and its last address do"
+                );
+                return Err(context.error(text, message));
+            }
             attachment.address = Some(address);
         }
         attachments.insert(network.clone(), attachment);
@@ -197,7 +238,8 @@ fn attachments(
 
 fn mount(context: &Context<'_>, file: &compose::File, text: &Text) -> Result<Mount, SourceError> {
     let value = context.text(text)?;
-    let malformed = || context.error(text, format!("{value:?} is not understood: write volume:/path or volume:/path:ro"));
+    let malformed =
+        || context.error(text, format!("{value:?} is not understood: write volume:/path or volume:/path:ro"));
     let mut parts = value.split(':');
     let (volume, path) = parts.next().zip(parts.next()).ok_or_else(malformed)?;
     let read_only = match parts.next() {
@@ -225,7 +267,10 @@ fn port(context: &Context<'_>, text: &Text) -> Result<u16, SourceError> {
 
 fn bytes(context: &Context<'_>, text: &Text) -> Result<u64, SourceError> {
     let value = context.text(text)?;
-    let (digits, factor) = match value.trim_end_matches('b').split_at_checked(value.trim_end_matches('b').len().saturating_sub(1)) {
+    let (digits, factor) = match value
+        .trim_end_matches('b')
+        .split_at_checked(value.trim_end_matches('b').len().saturating_sub(1))
+    {
         Some((digits, "k")) => (digits, 1 << 10),
         Some((digits, "m")) => (digits, 1 << 20),
         Some((digits, "g")) => (digits, 1 << 30),
@@ -238,17 +283,24 @@ fn bytes(context: &Context<'_>, text: &Text) -> Result<u64, SourceError> {
 fn seconds(context: &Context<'_>, text: &Text) -> Result<u32, SourceError> {
     let value = context.text(text)?;
     let seconds = value.strip_suffix('s').and_then(|digits| digits.parse().ok());
-    seconds.ok_or_else(|| context.error(text, format!("{value:?} is not understood: write whole seconds, for example 10s")))
+    seconds.ok_or_else(|| {
+        context.error(text, format!("{value:?} is not understood: write whole seconds, for example 10s"))
+    })
 }
 
-fn check_addresses(context: &Context<'_>, file: &compose::File, services: &[Service]) -> Result<(), SourceError> {
+fn check_addresses(
+    context: &Context<'_>,
+    file: &compose::File,
+    services: &[Service],
+) -> Result<(), SourceError> {
     let mut seen = BTreeMap::new();
-    for (service, (_, spanned)) in services.iter().zip(&file.services) {
+    for (service, (key, _)) in services.iter().zip(&file.services) {
         for (network, attachment) in &service.networks {
             let Some(address) = attachment.address else { continue };
             if let Some(other) = seen.insert((network, address), &service.name) {
-                let message = format!("services {other} and {} both have {address} in {network}", service.name);
-                return Err(context.error(spanned, message));
+                let message =
+                    format!("services {other} and {} both have {address} in {network}", service.name);
+                return Err(context.error(key, message));
             }
         }
     }
@@ -260,19 +312,43 @@ fn check_order(context: &Context<'_>, file: &compose::File) -> Result<(), Source
     let mut started: BTreeSet<&str> = BTreeSet::new();
     loop {
         let before = started.len();
-        for (name, service) in &file.services {
-            let after = &service.value.firedrill.start_after;
-            if after.iter().all(|after| started.contains(after.value.as_str())) {
-                started.insert(name);
+        for (key, service) in &file.services {
+            let mut after = service.value.firedrill.iter().flat_map(|meta| &meta.start_after);
+            if after.all(|after| started.contains(after.value.as_str())) {
+                started.insert(&key.value);
             }
         }
         if started.len() == file.services.len() {
             return Ok(());
         }
         if started.len() == before {
-            let stuck = file.services.iter().find(|(name, _)| !started.contains(name.as_str()));
-            let Some((name, service)) = stuck else { return Ok(()) };
-            return Err(context.error(service, format!("service {name} waits for itself through start_after")));
+            let stuck = file.services.iter().find(|(key, _)| !started.contains(key.value.as_str()));
+            let Some((key, _)) = stuck else { return Ok(()) };
+            let name = &key.value;
+            return Err(
+                context.error(key, format!("service {name} waits in a circle of start_after, or for one"))
+            );
         }
     }
+}
+
+/// Every node needs a name of its own and an address in each of its networks.
+fn check_nodes(context: &Context<'_>, file: &compose::File, topology: &Topology) -> Result<(), SourceError> {
+    let mut seen = BTreeSet::new();
+    for node in topology.nodes() {
+        let service = &node.service.name;
+        let Some((key, _)) = file.services.iter().find(|(key, _)| key.value == *service) else { continue };
+        if let Some(network) =
+            node.service.networks.keys().find(|network| !node.addresses.contains_key(*network))
+        {
+            let message =
+                format!("network {network} has no address left for {}: give it a larger subnet", node.name);
+            return Err(context.error(key, message));
+        }
+        if !seen.insert(node.name.clone()) {
+            let message = format!("two nodes would be called {}: rename the service {service}", node.name);
+            return Err(context.error(key, message));
+        }
+    }
+    Ok(())
 }

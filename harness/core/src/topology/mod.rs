@@ -166,10 +166,7 @@ impl Topology {
     /// What the file asks of whoever boots it.
     pub fn requirements(source: &Source) -> Result<Requirements, SourceError> {
         let file = compose::parse(source)?;
-        Ok(Requirements {
-            subnet_variable: file.firedrill.subnet_variable,
-            secrets: file.firedrill.secrets,
-        })
+        Ok(Requirements { subnet_variable: file.firedrill.subnet_variable, secrets: file.firedrill.secrets })
     }
 
     /// All nodes, replicas expanded, each with a fixed address in each of its networks: the one from the

@@ -1,6 +1,6 @@
 //! Availability, split in normal use and peaks.
 
-use super::story::{check, sold, unsold, Story};
+use super::story::{Story, check, sold, unsold};
 use firedrill_core::checker::demand::Demand;
 use firedrill_core::history::{At, Operations, Outcome, Refusal, RejectReason};
 use firedrill_core::ids::OpId;
@@ -13,32 +13,77 @@ fn refuse(story: &mut Story, count: u64, at_ms: u64) {
 
 #[test]
 fn judges() {
-    check("availability", &[
-        ("good", |_| {}, Pass, "100.00 % of 600 purchases served in peaks, promised 70 %"),
-        ("a peak with 100 refused of 700", |s| refuse(s, 100, 50_000), Pass, "85.71 % of 700"),
-        ("a peak with 300 refused of 900", |s| refuse(s, 300, 50_000), Fail, "whole run: 66.67 % of 900 purchases served in peaks"),
-        ("one failure in normal use", |s| {
-            s.sla.availability.peak_above_per_min = 1_000.0;
-            refuse(s, 1, 50_000);
-        }, Fail, "99.83 % of 601 purchases served in normal use, promised 100 %"),
-        ("sold out is an answer", |s| {
-            s.sla.availability.peak_above_per_min = 1_000.0;
-            s.attempts.push(unsold(700, 50_000, 50_000, 50_010, Outcome::Rejected(RejectReason::SoldOut)));
-        }, Pass, "100.00 % of 601"),
-        ("a wrong refusal is none", |s| {
-            s.sla.availability.peak_above_per_min = 1_000.0;
-            s.attempts.push(unsold(700, 50_000, 50_000, 50_010, Outcome::Rejected(RejectReason::Invalid)));
-        }, Fail, "99.83 % of 601"),
-        ("a retried purchase is one", |s| {
-            s.sla.availability.peak_above_per_min = 1_000.0;
-            for n in 0..5 {
-                s.attempts.push(unsold(300, 30_000, 30_000 - n, 30_001, Outcome::NotApplied));
-            }
-        }, Pass, "100.00 % of 600"),
-        ("good over the run, bad in the window", |s| refuse(s, 100, 30_000), Fail, "step 1, kill primary(postgres): 66.78 % of 301"),
-        ("no purchase was due", |s| s.attempts.clear(), Unknown, "no purchase was due"),
-        ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
-    ]);
+    check(
+        "availability",
+        &[
+            ("good", |_| {}, Pass, "100.00 % of 600 purchases served in peaks, promised 70 %"),
+            ("a peak with 100 refused of 700", |s| refuse(s, 100, 50_000), Pass, "85.71 % of 700"),
+            (
+                "a peak with 300 refused of 900",
+                |s| refuse(s, 300, 50_000),
+                Fail,
+                "whole run: 66.67 % of 900 purchases served in peaks",
+            ),
+            (
+                "one failure in normal use",
+                |s| {
+                    s.sla.availability.peak_above_per_min = 1_000.0;
+                    refuse(s, 1, 50_000);
+                },
+                Fail,
+                "99.83 % of 601 purchases served in normal use, promised 100 %",
+            ),
+            (
+                "sold out is an answer",
+                |s| {
+                    s.sla.availability.peak_above_per_min = 1_000.0;
+                    s.attempts.push(unsold(
+                        700,
+                        50_000,
+                        50_000,
+                        50_010,
+                        Outcome::Rejected(RejectReason::SoldOut),
+                    ));
+                },
+                Pass,
+                "100.00 % of 601",
+            ),
+            (
+                "a wrong refusal is none",
+                |s| {
+                    s.sla.availability.peak_above_per_min = 1_000.0;
+                    s.attempts.push(unsold(
+                        700,
+                        50_000,
+                        50_000,
+                        50_010,
+                        Outcome::Rejected(RejectReason::Invalid),
+                    ));
+                },
+                Fail,
+                "99.83 % of 601",
+            ),
+            (
+                "a retried purchase is one",
+                |s| {
+                    s.sla.availability.peak_above_per_min = 1_000.0;
+                    for n in 0..5 {
+                        s.attempts.push(unsold(300, 30_000, 30_000 - n, 30_001, Outcome::NotApplied));
+                    }
+                },
+                Pass,
+                "100.00 % of 600",
+            ),
+            (
+                "good over the run, bad in the window",
+                |s| refuse(s, 100, 30_000),
+                Fail,
+                "step 1, kill primary(postgres): 66.78 % of 301",
+            ),
+            ("no purchase was due", |s| s.attempts.clear(), Unknown, "no purchase was due"),
+            ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
+        ],
+    );
 }
 
 /// Per minute of load: how many purchases are due, and whether they count as peak.

@@ -1,6 +1,6 @@
 //! Conservation: one case for every anomaly, and a brute-force reference.
 
-use super::story::{check, code, row, sold, unsold, Story, DATABASES};
+use super::story::{DATABASES, Story, check, code, row, sold, unsold};
 use firedrill_core::history::{Attempt, AttemptKind, Outcome, RejectReason, Role};
 use firedrill_core::ids::{OpId, StepId};
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
@@ -9,81 +9,234 @@ use std::collections::BTreeSet;
 
 #[test]
 fn accepts() {
-    check("conservation", &[
-        ("good", |_| {}, Pass, "0 of 600 acknowledged orders lost"),
-        ("a doubt that was applied", |s| s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None)), Pass, "0 of 599"),
-        ("a doubt that was not", |s| {
-            s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None));
-            s.rows.retain(|row| row.code != code(300));
-        }, Pass, "0 of 599"),
-        ("a row without token of another writer", |s| {
-            let foreign = row("pg2", &sold(9_000, 0, 0, 0, 1));
-            s.rows.push(firedrill_core::history::LedgerRow { token: None, ..foreign });
-        }, Pass, "0 of 600"),
-        ("a refusal that left nothing", |s| {
-            s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::Rejected(RejectReason::SoldOut)));
-        }, Pass, "0 of 600"),
-        ("code in use after a doubt", |s| {
-            s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::InDoubt));
-            s.attempts.push(unsold(700, 1_000, 1_020, 1_030, Outcome::Rejected(RejectReason::DuplicateCode)));
-            s.put(&sold(700, 0, 0, 0, 1));
-        }, Pass, "0 of 600"),
-        ("a lookup that found nothing while the order was under way", |s| {
-            s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::InDoubt));
-            let lookup = unsold(700, 1_000, 1_020, 1_030, Outcome::Rejected(RejectReason::NotFound));
-            s.attempts.push(Attempt { kind: AttemptKind::Lookup, ..lookup });
-            s.put(&sold(700, 0, 0, 0, 1));
-        }, Pass, "0 of 600"),
-        ("an order paid later", |s| s.rows_of(5).for_each(|row| row.status = "p".to_owned()), Pass, "0 of 600"),
-    ]);
+    check(
+        "conservation",
+        &[
+            ("good", |_| {}, Pass, "0 of 600 acknowledged orders lost"),
+            (
+                "a doubt that was applied",
+                |s| s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None)),
+                Pass,
+                "0 of 599",
+            ),
+            (
+                "a doubt that was not",
+                |s| {
+                    s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None));
+                    s.rows.retain(|row| row.code != code(300));
+                },
+                Pass,
+                "0 of 599",
+            ),
+            (
+                "a row without token of another writer",
+                |s| {
+                    let foreign = row("pg2", &sold(9_000, 0, 0, 0, 1));
+                    s.rows.push(firedrill_core::history::LedgerRow { token: None, ..foreign });
+                },
+                Pass,
+                "0 of 600",
+            ),
+            (
+                "a refusal that left nothing",
+                |s| {
+                    s.attempts.push(unsold(
+                        700,
+                        1_000,
+                        1_000,
+                        1_010,
+                        Outcome::Rejected(RejectReason::SoldOut),
+                    ));
+                },
+                Pass,
+                "0 of 600",
+            ),
+            (
+                "code in use after a doubt",
+                |s| {
+                    s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::InDoubt));
+                    s.attempts.push(unsold(
+                        700,
+                        1_000,
+                        1_020,
+                        1_030,
+                        Outcome::Rejected(RejectReason::DuplicateCode),
+                    ));
+                    s.put(&sold(700, 0, 0, 0, 1));
+                },
+                Pass,
+                "0 of 600",
+            ),
+            (
+                "a lookup that found nothing while the order was under way",
+                |s| {
+                    s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::InDoubt));
+                    let lookup = unsold(700, 1_000, 1_020, 1_030, Outcome::Rejected(RejectReason::NotFound));
+                    s.attempts.push(Attempt { kind: AttemptKind::Lookup, ..lookup });
+                    s.put(&sold(700, 0, 0, 0, 1));
+                },
+                Pass,
+                "0 of 600",
+            ),
+            (
+                "an order paid later",
+                |s| s.rows_of(5).for_each(|row| row.status = "p".to_owned()),
+                Pass,
+                "0 of 600",
+            ),
+        ],
+    );
 }
 
 #[test]
 fn rejects() {
-    check("conservation", &[
-        ("lost", |s| s.rows.retain(|row| row.code != code(210)), Fail, "1 of 600 acknowledged orders lost"),
-        ("lost, and only a standby has it", |s| s.rows.retain(|r| r.code != code(210) || r.source.as_str() == "pg1"), Fail, "1 of 600"),
-        ("two rows", |s| { let row = row("pg2", &sold(4, 0, 0, 0, 1)); s.rows.push(row); }, Fail, "1 duplicated"),
-        ("one token under two codes", |s| {
-            let copy = row("pg2", &sold(4, 0, 0, 0, 1));
-            s.rows.push(firedrill_core::history::LedgerRow { code: "OTHER".to_owned(), ..copy });
-        }, Fail, "1 duplicated"),
-        ("a ticket secret issued twice", |s| {
-            let secret = "secret-9-0".to_owned();
-            for attempt in s.attempts.iter_mut().filter(|a| a.op == OpId(10)) {
-                attempt.order.as_mut().expect("op 10 is confirmed").positions[0].secret.clone_from(&secret);
-            }
-            s.rows_of(10).for_each(|row| row.positions[0].secret.clone_from(&secret));
-        }, Fail, "1 duplicated"),
-        ("nobody ordered it", |s| { let row = row("pg2", &sold(9_000, 0, 0, 0, 1)); s.rows.push(row); }, Fail, "1 phantom"),
-        ("refused and there", |s| {
-            s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::Rejected(RejectReason::SoldOut)));
-            s.put(&sold(700, 0, 0, 0, 1));
-        }, Fail, "1 resurrected"),
-        ("never sent and there", |s| {
-            s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::NotSent));
-            s.put(&sold(700, 0, 0, 0, 1));
-        }, Fail, "1 resurrected"),
-        ("another total", |s| s.rows_of(5).for_each(|row| row.total_cents = 1), Fail, "1 altered"),
-        ("another e-mail address", |s| s.rows_of(5).for_each(|row| row.email = "x@example.org".to_owned()), Fail, "1 altered"),
-        ("another item", |s| s.rows_of(5).for_each(|row| row.positions[0].item = 8), Fail, "1 altered"),
-        ("another price", |s| s.rows_of(5).for_each(|row| row.positions[0].price_cents = 8), Fail, "1 altered"),
-        ("another secret", |s| s.rows_of(5).for_each(|row| row.positions[0].secret = "x".to_owned()), Fail, "1 altered"),
-        ("a ticket less", |s| s.rows_of(5).for_each(|row| row.positions.clear()), Fail, "1 altered"),
-        ("a ticket cancelled", |s| s.rows_of(5).for_each(|row| row.positions[0].canceled = true), Fail, "1 altered"),
-        ("cancelled", |s| s.rows_of(5).for_each(|row| row.status = "c".to_owned()), Fail, "1 altered"),
-    ]);
+    check(
+        "conservation",
+        &[
+            (
+                "lost",
+                |s| s.rows.retain(|row| row.code != code(210)),
+                Fail,
+                "1 of 600 acknowledged orders lost",
+            ),
+            (
+                "lost, and only a standby has it",
+                |s| s.rows.retain(|r| r.code != code(210) || r.source.as_str() == "pg1"),
+                Fail,
+                "1 of 600",
+            ),
+            (
+                "two rows",
+                |s| {
+                    let row = row("pg2", &sold(4, 0, 0, 0, 1));
+                    s.rows.push(row);
+                },
+                Fail,
+                "1 duplicated",
+            ),
+            (
+                "one token under two codes",
+                |s| {
+                    let copy = row("pg2", &sold(4, 0, 0, 0, 1));
+                    s.rows.push(firedrill_core::history::LedgerRow { code: "OTHER".to_owned(), ..copy });
+                },
+                Fail,
+                "1 duplicated",
+            ),
+            (
+                "a ticket secret issued twice",
+                |s| {
+                    let secret = "secret-9-0".to_owned();
+                    for attempt in s.attempts.iter_mut().filter(|a| a.op == OpId(10)) {
+                        attempt.order.as_mut().expect("op 10 is confirmed").positions[0]
+                            .secret
+                            .clone_from(&secret);
+                    }
+                    s.rows_of(10).for_each(|row| row.positions[0].secret.clone_from(&secret));
+                },
+                Fail,
+                "1 duplicated",
+            ),
+            (
+                "nobody ordered it",
+                |s| {
+                    let row = row("pg2", &sold(9_000, 0, 0, 0, 1));
+                    s.rows.push(row);
+                },
+                Fail,
+                "1 phantom",
+            ),
+            (
+                "refused and there",
+                |s| {
+                    s.attempts.push(unsold(
+                        700,
+                        1_000,
+                        1_000,
+                        1_010,
+                        Outcome::Rejected(RejectReason::SoldOut),
+                    ));
+                    s.put(&sold(700, 0, 0, 0, 1));
+                },
+                Fail,
+                "1 resurrected",
+            ),
+            (
+                "never sent and there",
+                |s| {
+                    s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::NotSent));
+                    s.put(&sold(700, 0, 0, 0, 1));
+                },
+                Fail,
+                "1 resurrected",
+            ),
+            ("another total", |s| s.rows_of(5).for_each(|row| row.total_cents = 1), Fail, "1 altered"),
+            (
+                "another e-mail address",
+                |s| s.rows_of(5).for_each(|row| row.email = "x@example.org".to_owned()),
+                Fail,
+                "1 altered",
+            ),
+            ("another item", |s| s.rows_of(5).for_each(|row| row.positions[0].item = 8), Fail, "1 altered"),
+            (
+                "another price",
+                |s| s.rows_of(5).for_each(|row| row.positions[0].price_cents = 8),
+                Fail,
+                "1 altered",
+            ),
+            (
+                "another secret",
+                |s| s.rows_of(5).for_each(|row| row.positions[0].secret = "x".to_owned()),
+                Fail,
+                "1 altered",
+            ),
+            ("a ticket less", |s| s.rows_of(5).for_each(|row| row.positions.clear()), Fail, "1 altered"),
+            (
+                "a ticket cancelled",
+                |s| s.rows_of(5).for_each(|row| row.positions[0].canceled = true),
+                Fail,
+                "1 altered",
+            ),
+            ("cancelled", |s| s.rows_of(5).for_each(|row| row.status = "c".to_owned()), Fail, "1 altered"),
+        ],
+    );
 }
 
 #[test]
 fn leaves_open() {
-    check("conservation", &[
-        ("no final read", |s| s.reads.clear(), Unknown, "no complete final read"),
-        ("an incomplete one", |s| s.reads.iter_mut().for_each(|read| read.complete = false), Unknown, "no complete final read"),
-        ("only standbys", |s| s.reads.iter_mut().for_each(|read| read.role = Role::Standby), Unknown, "no complete final read"),
-        ("damage", |s| s.damage.push("line 3: torn".to_owned()), Unknown, "the history is damaged: line 3: torn"),
-        ("nothing sold", |s| { s.attempts.clear(); s.rows.clear(); }, Unknown, "0 of 0"),
-    ]);
+    check(
+        "conservation",
+        &[
+            ("no final read", |s| s.reads.clear(), Unknown, "no complete final read"),
+            (
+                "an incomplete one",
+                |s| s.reads.iter_mut().for_each(|read| read.complete = false),
+                Unknown,
+                "no complete final read",
+            ),
+            (
+                "only standbys",
+                |s| s.reads.iter_mut().for_each(|read| read.role = Role::Standby),
+                Unknown,
+                "no complete final read",
+            ),
+            (
+                "damage",
+                |s| s.damage.push("line 3: torn".to_owned()),
+                Unknown,
+                "the history is damaged: line 3: torn",
+            ),
+            (
+                "nothing sold",
+                |s| {
+                    s.attempts.clear();
+                    s.rows.clear();
+                },
+                Unknown,
+                "0 of 0",
+            ),
+        ],
+    );
 }
 
 #[test]
@@ -119,7 +272,8 @@ fn brute_force(ends: &[usize], rows: &[(u64, Option<u64>)]) -> [f64; 5] {
         attempted(*code) || token.is_some_and(|token| token == *code || attempted(token))
     };
     let codes: BTreeSet<u64> = rows.iter().filter(|row| ours(row)).map(|(code, _)| *code).collect();
-    counts[1] += codes.iter().filter(|c| rows.iter().filter(|(code, _)| code == *c).count() > 1).count() as f64;
+    counts[1] +=
+        codes.iter().filter(|c| rows.iter().filter(|(code, _)| code == *c).count() > 1).count() as f64;
     counts[3] += codes.iter().filter(|code| !attempted(**code)).count() as f64;
     for token in 0..8 {
         let under = codes.iter().filter(|code| rows.contains(&(**code, Some(token)))).count();

@@ -1,6 +1,6 @@
 //! Oversell, in both ledgers, and the false sold-out.
 
-use super::story::{check, sold, unsold, Story};
+use super::story::{Story, check, sold, unsold};
 use firedrill_core::history::{At, Outcome, RejectReason};
 use firedrill_core::ids::OpId;
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
@@ -9,25 +9,61 @@ const SOLD_OUT: Outcome = Outcome::Rejected(RejectReason::SoldOut);
 
 #[test]
 fn judges() {
-    check("oversell", &[
-        ("good", |_| {}, Pass, "0 of 1 limited quotas oversold"),
-        ("sold to the last ticket", |s| s.read_quota(600, 600), Pass, "0 of 1"),
-        ("unlimited", |s| s.quotas.iter_mut().for_each(|q| q.size = None), Pass, "0 of 0 limited quotas"),
-        ("the database has one too many", |s| s.read_quota(600, 601), Fail, "601 of 600 tickets of quota rush/q"),
-        ("one database, once, had one too many", |s| {
-            s.quotas[0].sold = 1_001;
-            s.quotas[0].at = At::from_ms(30_000);
-        }, Fail, "1001 of 1000 tickets of quota rush/q sold, as pg1 counts"),
-        ("lost orders were sold again", |s| s.read_quota(599, 599), Fail, "buyers hold 600 tickets of 599"),
-        ("oversold in a damaged history", |s| { s.read_quota(600, 601); s.damage.push("torn".to_owned()); }, Fail, "601 of 600"),
-        ("another quota's items", |s| {
-            s.read_quota(10, 3);
-            s.quotas.iter_mut().for_each(|q| q.items = vec![99]);
-        }, Pass, "0 of 1"),
-        ("no quota read", |s| s.quotas.clear(), Unknown, "no quota was read"),
-        ("read too early", |s| s.quotas.iter_mut().for_each(|q| q.at = At::from_ms(1_000)), Unknown, "after the last purchase"),
-        ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
-    ]);
+    check(
+        "oversell",
+        &[
+            ("good", |_| {}, Pass, "0 of 1 limited quotas oversold"),
+            ("sold to the last ticket", |s| s.read_quota(600, 600), Pass, "0 of 1"),
+            ("unlimited", |s| s.quotas.iter_mut().for_each(|q| q.size = None), Pass, "0 of 0 limited quotas"),
+            (
+                "the database has one too many",
+                |s| s.read_quota(600, 601),
+                Fail,
+                "601 of 600 tickets of quota rush/q",
+            ),
+            (
+                "one database, once, had one too many",
+                |s| {
+                    s.quotas[0].sold = 1_001;
+                    s.quotas[0].at = At::from_ms(30_000);
+                },
+                Fail,
+                "1001 of 1000 tickets of quota rush/q sold, as pg1 counts",
+            ),
+            (
+                "lost orders were sold again",
+                |s| s.read_quota(599, 599),
+                Fail,
+                "buyers hold 600 tickets of 599",
+            ),
+            (
+                "oversold in a damaged history",
+                |s| {
+                    s.read_quota(600, 601);
+                    s.damage.push("torn".to_owned());
+                },
+                Fail,
+                "601 of 600",
+            ),
+            (
+                "another quota's items",
+                |s| {
+                    s.read_quota(10, 3);
+                    s.quotas.iter_mut().for_each(|q| q.items = vec![99]);
+                },
+                Pass,
+                "0 of 1",
+            ),
+            ("no quota read", |s| s.quotas.clear(), Unknown, "no quota was read"),
+            (
+                "read too early",
+                |s| s.quotas.iter_mut().for_each(|q| q.at = At::from_ms(1_000)),
+                Unknown,
+                "after the last purchase",
+            ),
+            ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
+        ],
+    );
 }
 
 /// `false_sold_out_answers` of the good story with one more purchase at 30 s that is told "sold out".
@@ -59,6 +95,8 @@ fn a_false_sold_out_is_claimed_only_where_room_is_certain() {
 
 #[test]
 fn a_false_sold_out_does_not_fail_the_invariant() {
-    let result = Story::good().with(|s| s.attempts.push(unsold(700, 30_000, 30_010, 30_050, SOLD_OUT))).ask("oversell");
+    let result = Story::good()
+        .with(|s| s.attempts.push(unsold(700, 30_000, 30_010, 30_050, SOLD_OUT)))
+        .ask("oversell");
     assert_eq!((result.judgement, result.findings.len()), (Pass, 1));
 }

@@ -1,6 +1,6 @@
 //! Random correct histories: no false alarm, and with one planted anomaly exactly the right checker fires.
 
-use super::story::{code, row, seen, sold, unsold, Story};
+use super::story::{Story, code, row, seen, sold, unsold};
 use firedrill_core::checker::judge;
 use firedrill_core::history::{At, Attempt, AttemptKind, Outcome, Refusal, RejectReason, Role};
 use firedrill_core::ids::OpId;
@@ -69,8 +69,12 @@ fn purchase() -> impl Strategy<Value = Purchase> {
         1 => Just(End::DoubtNotApplied),
         1 => Just(End::NotSent),
     ];
-    (1..4u64, 10..1_500u64, 0..3u32, end)
-        .prop_map(|(tickets, latency_ms, retries, end)| Purchase { tickets, latency_ms, retries, end })
+    (1..4u64, 10..1_500u64, 0..3u32, end).prop_map(|(tickets, latency_ms, retries, end)| Purchase {
+        tickets,
+        latency_ms,
+        retries,
+        end,
+    })
 }
 
 /// Two purchases a second for a minute; the shop sells first come, first served until the quota is empty.
@@ -94,7 +98,11 @@ fn story(purchases: &[Purchase], size: u64) -> Story {
             End::Confirmed => story.attempts.push(last.clone()),
             End::FoundByLookup => {
                 story.attempts.push(as_outcome(Outcome::InDoubt));
-                story.attempts.push(Attempt { kind: AttemptKind::Lookup, ended: last.ended.plus_ms(20), ..last.clone() });
+                story.attempts.push(Attempt {
+                    kind: AttemptKind::Lookup,
+                    ended: last.ended.plus_ms(20),
+                    ..last.clone()
+                });
             }
             End::DoubtApplied => story.attempts.push(as_outcome(Outcome::InDoubt)),
         }
@@ -152,7 +160,9 @@ fn plant(story: &mut Story, anomaly: Anomaly, draw: usize) {
             let refusal = |n: u64| Refusal { op: OpId(10_000 + n), intended: At::from_ms(n * 300) };
             story.refusals.extend((0..200).map(refusal));
         }
-        Anomaly::Slow => story.of_op(victim).for_each(|attempt| attempt.ended = attempt.intended.plus_ms(50_001)),
+        Anomaly::Slow => {
+            story.of_op(victim).for_each(|attempt| attempt.ended = attempt.intended.plus_ms(50_001))
+        }
     }
 }
 

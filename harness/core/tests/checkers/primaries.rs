@@ -1,32 +1,55 @@
 //! Primaries: how long two may answer as one.
 
-use super::story::{check, seen, Story};
+use super::story::{Story, check, seen};
 use firedrill_core::checker::primaries::{SAMPLING_MS, TOLERATED_MS};
 use firedrill_core::history::{At, Role};
 use firedrill_core::verdict::Judgement::{self, Fail, Pass, Unknown};
 
 #[test]
 fn judges() {
-    check("primaries", &[
-        ("good", |_| {}, Pass, "two primaries for at most 0.0 s, 2 reigns in 1 tiers"),
-        ("the old primary comes back as one", |s| s.observations[5].role = Role::Primary, Fail, "pg2 and pg1 were both primary of postgres"),
-        ("another tier has its own primary", |s| {
-            let mut redis = seen(0, "redis-1", Role::Primary);
-            redis.tier = "redis".into();
-            s.observations.push(redis);
-        }, Pass, "in 2 tiers"),
-        ("two primaries while booting", |s| {
-            s.stages[0].at = At::from_ms(10_000);
-            s.observations[1].role = Role::Primary;
-            s.observations.push(seen(9_900, "pg2", Role::Standby));
-        }, Pass, "at most 0.0 s"),
-        ("overlap in a damaged history", |s| {
-            s.observations[5].role = Role::Primary;
-            s.damage.push("torn".to_owned());
-        }, Fail, "both primary"),
-        ("nobody was seen", |s| s.observations.clear(), Unknown, "no node was ever seen as a primary"),
-        ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
-    ]);
+    check(
+        "primaries",
+        &[
+            ("good", |_| {}, Pass, "two primaries for at most 0.0 s, 2 reigns in 1 tiers"),
+            (
+                "the old primary comes back as one",
+                |s| s.observations[5].role = Role::Primary,
+                Fail,
+                "pg2 and pg1 were both primary of postgres",
+            ),
+            (
+                "another tier has its own primary",
+                |s| {
+                    let mut redis = seen(0, "redis-1", Role::Primary);
+                    redis.tier = "redis".into();
+                    s.observations.push(redis);
+                },
+                Pass,
+                "in 2 tiers",
+            ),
+            (
+                "two primaries while booting",
+                |s| {
+                    s.stages[0].at = At::from_ms(10_000);
+                    s.observations[1].role = Role::Primary;
+                    s.observations.push(seen(9_900, "pg2", Role::Standby));
+                },
+                Pass,
+                "at most 0.0 s",
+            ),
+            (
+                "overlap in a damaged history",
+                |s| {
+                    s.observations[5].role = Role::Primary;
+                    s.damage.push("torn".to_owned());
+                },
+                Fail,
+                "both primary",
+            ),
+            ("nobody was seen", |s| s.observations.clear(), Unknown, "no node was ever seen as a primary"),
+            ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
+        ],
+    );
 }
 
 /// pg1 comes back as primary at 35 s for `length_ms`, and then answers as `after`.
@@ -46,7 +69,11 @@ fn the_thresholds_are_exact() {
     assert_eq!(comes_back_for(TOLERATED_MS, Role::Standby), (Pass, 1), "the watcher was in time");
     assert_eq!(comes_back_for(TOLERATED_MS + 1, Role::Standby), (Fail, 1), "nobody demoted it");
     let dead_for_ms = TOLERATED_MS + SAMPLING_MS;
-    assert_eq!(comes_back_for(dead_for_ms, Role::Unreachable), (Pass, 1), "it may have been dead before the probe said so");
+    assert_eq!(
+        comes_back_for(dead_for_ms, Role::Unreachable),
+        (Pass, 1),
+        "it may have been dead before the probe said so"
+    );
     assert_eq!(comes_back_for(dead_for_ms + 1, Role::Unreachable), (Fail, 1));
 }
 

@@ -6,29 +6,84 @@ use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 
 #[test]
 fn judges() {
-    check("replicas", &[
-        ("good", |_| {}, Pass, "0 differences in 600 orders between pg2 and 2 others"),
-        ("rows in another order", |s| s.rows.reverse(), Pass, "0 differences"),
-        ("one database in all", |s| {
-            s.reads.retain(|read| read.source.as_str() == "pg2");
-            s.observations.retain(|seen| seen.node.as_str() == "pg2");
-        }, Pass, "one database, pg2"),
-        ("written on the wrong side", |s| { let row = row("pg1", &sold(9_000, 0, 0, 0, 1)); s.rows.push(row); }, Fail, "1 orders are only on pg1"),
-        ("missing on a standby", |s| s.rows.retain(|r| r.code != code(3) || r.source.as_str() != "pg3"), Fail, "missing on pg3: FD00003"),
-        ("missing at the end of the list", |s| s.rows.retain(|r| r.code != code(599) || r.source.as_str() != "pg3"), Fail, "missing on pg3: FD00599"),
-        ("different on a standby", |s| {
-            s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.total_cents = 1);
-        }, Fail, "1 orders differ"),
-        ("another ticket on a standby", |s| {
-            s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.positions[0].id = 1);
-        }, Fail, "1 orders differ"),
-        ("two primaries at the end", |s| s.reads[0].role = Role::Primary, Fail, "both say that they are the primary"),
-        ("a standby read in part", |s| s.reads[2].complete = false, Unknown, "not read completely: pg3"),
-        ("a standby never asked", |s| s.reads.retain(|read| read.source.as_str() != "pg3"), Unknown, "pg3 (never asked)"),
-        ("a fourth node was seen", |s| s.observations.push(seen(0, "pg4", Role::Standby)), Unknown, "pg4 (never asked)"),
-        ("no primary read", |s| s.reads[1].complete = false, Unknown, "no complete final read"),
-        ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
-    ]);
+    check(
+        "replicas",
+        &[
+            ("good", |_| {}, Pass, "0 differences in 600 orders between pg2 and 2 others"),
+            ("rows in another order", |s| s.rows.reverse(), Pass, "0 differences"),
+            (
+                "one database in all",
+                |s| {
+                    s.reads.retain(|read| read.source.as_str() == "pg2");
+                    s.observations.retain(|seen| seen.node.as_str() == "pg2");
+                },
+                Pass,
+                "one database, pg2",
+            ),
+            (
+                "written on the wrong side",
+                |s| {
+                    let row = row("pg1", &sold(9_000, 0, 0, 0, 1));
+                    s.rows.push(row);
+                },
+                Fail,
+                "1 orders are only on pg1",
+            ),
+            (
+                "missing on a standby",
+                |s| s.rows.retain(|r| r.code != code(3) || r.source.as_str() != "pg3"),
+                Fail,
+                "missing on pg3: FD00003",
+            ),
+            (
+                "missing at the end of the list",
+                |s| s.rows.retain(|r| r.code != code(599) || r.source.as_str() != "pg3"),
+                Fail,
+                "missing on pg3: FD00599",
+            ),
+            (
+                "different on a standby",
+                |s| {
+                    s.rows_of(3)
+                        .filter(|row| row.source.as_str() == "pg3")
+                        .for_each(|row| row.total_cents = 1);
+                },
+                Fail,
+                "1 orders differ",
+            ),
+            (
+                "another ticket on a standby",
+                |s| {
+                    s.rows_of(3)
+                        .filter(|row| row.source.as_str() == "pg3")
+                        .for_each(|row| row.positions[0].id = 1);
+                },
+                Fail,
+                "1 orders differ",
+            ),
+            (
+                "two primaries at the end",
+                |s| s.reads[0].role = Role::Primary,
+                Fail,
+                "both say that they are the primary",
+            ),
+            ("a standby read in part", |s| s.reads[2].complete = false, Unknown, "not read completely: pg3"),
+            (
+                "a standby never asked",
+                |s| s.reads.retain(|read| read.source.as_str() != "pg3"),
+                Unknown,
+                "pg3 (never asked)",
+            ),
+            (
+                "a fourth node was seen",
+                |s| s.observations.push(seen(0, "pg4", Role::Standby)),
+                Unknown,
+                "pg4 (never asked)",
+            ),
+            ("no primary read", |s| s.reads[1].complete = false, Unknown, "no complete final read"),
+            ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
+        ],
+    );
 }
 
 #[test]
@@ -39,12 +94,15 @@ fn of_two_reads_the_last_counts() {
     let is_read = |e: &firedrill_core::history::Event| matches!(e, firedrill_core::history::Event::Source(r) if r.source.as_str() == "pg3");
     let position = history.events.iter().position(is_read).unwrap();
     let end = history.events.len() - 1;
-    let again: Vec<_> = history.events.iter().filter(|e| is_read(e) || is_row_of(e, "pg3")).cloned().collect();
+    let again: Vec<_> =
+        history.events.iter().filter(|e| is_read(e) || is_row_of(e, "pg3")).cloned().collect();
     history.events.splice(end..end, again);
     if let firedrill_core::history::Event::Source(read) = &mut history.events[position] {
         read.complete = false;
     }
-    let result = firedrill_core::checker::replicas::check(&firedrill_core::checker::Evidence::of(&history, &story.sla));
+    let result = firedrill_core::checker::replicas::check(&firedrill_core::checker::Evidence::of(
+        &history, &story.sla,
+    ));
     assert_eq!(result.judgement, Pass, "{result:#?}");
 }
 

@@ -1,6 +1,6 @@
 //! Windows and the judgement on a step alone.
 
-use super::story::{code, seen, sold, stage, unsold, Story};
+use super::story::{Story, code, seen, sold, stage, unsold};
 use firedrill_core::checker::judge;
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{At, Outcome, Role, Stage};
@@ -21,7 +21,10 @@ fn a_good_run_is_certified_with_its_numbers() {
     assert_eq!(totals.load_ms, 60_000.0);
     let step = &verdict.steps[0];
     assert_eq!((step.from, step.until), (At::from_ms(20_000), At::from_ms(40_000)));
-    assert_eq!((step.operations, step.acknowledged, step.failed, step.errors, step.lost), (201, 201, 0, 20, 0));
+    assert_eq!(
+        (step.operations, step.acknowledged, step.failed, step.errors, step.lost),
+        (201, 201, 0, 20, 0)
+    );
     let recovery = step.recovery;
     assert_eq!(recovery.promoted_ms, Some(1_400.0));
     // op202 is the first that began after 20.1 s; op220 at 22.0 s is sold first, at 22.04 s.
@@ -37,37 +40,89 @@ fn a_step_is_judged_alone() {
     type Spoil = fn(&mut Story);
     let cases: &[(&str, Spoil, Judgement, &str)] = &[
         ("good", |_| {}, Pass, ""),
-        ("lost inside", |s| s.rows.retain(|r| r.code != code(230)), Fail, "1 acknowledged orders confirmed in or before it are lost"),
-        ("lost, confirmed right before", |s| s.rows.retain(|r| r.code != code(198)), Fail, "1 acknowledged orders"),
+        (
+            "lost inside",
+            |s| s.rows.retain(|r| r.code != code(230)),
+            Fail,
+            "1 acknowledged orders confirmed in or before it are lost",
+        ),
+        (
+            "lost, confirmed right before",
+            |s| s.rows.retain(|r| r.code != code(198)),
+            Fail,
+            "1 acknowledged orders",
+        ),
         ("lost after the last step", |s| s.rows.retain(|r| r.code != code(500)), Pass, ""),
         ("no final read", |s| s.reads.clear(), Unknown, "losses cannot be counted"),
-        ("no sales until the node was back", |s| s.stages.retain(|e| e.stage != Stage::ServiceRestored), Fail, "N+1 broken"),
+        (
+            "no sales until the node was back",
+            |s| s.stages.retain(|e| e.stage != Stage::ServiceRestored),
+            Fail,
+            "N+1 broken",
+        ),
         ("sales only after the undo", |s| s.stages[2].at = At::from_ms(27_001), Fail, "N+1 broken"),
-        ("the whole tier was hit on purpose", |s| {
-            s.stages.retain(|e| e.stage != Stage::ServiceRestored);
-            s.faults.iter_mut().for_each(|f| f.target = "all(postgres)".to_owned());
-        }, Pass, ""),
+        (
+            "the whole tier was hit on purpose",
+            |s| {
+                s.stages.retain(|e| e.stage != Stage::ServiceRestored);
+                s.faults.iter_mut().for_each(|f| f.target = "all(postgres)".to_owned());
+            },
+            Pass,
+            "",
+        ),
         ("not whole", |s| s.stages[3].stage = Stage::NotWhole, Fail, "not whole again 13.0 s after the undo"),
-        ("whole too late", |s| s.sla.recovery.whole_max_ms = Some(12_999.0), Fail, "whole again after 13.0 s, promised"),
+        (
+            "whole too late",
+            |s| s.sla.recovery.whole_max_ms = Some(12_999.0),
+            Fail,
+            "whole again after 13.0 s, promised",
+        ),
         ("whole, nobody looked", |s| drop(s.stages.remove(3)), Unknown, "not seen whether redundancy"),
-        ("outage too long", |s| s.sla.recovery.outage_max_ms = Some(2_099.0), Fail, "no sale for 2.1 s, promised at most 2.1 s"),
+        (
+            "outage too long",
+            |s| s.sla.recovery.outage_max_ms = Some(2_099.0),
+            Fail,
+            "no sale for 2.1 s, promised at most 2.1 s",
+        ),
         ("outage just in time", |s| s.sla.recovery.outage_max_ms = Some(2_100.0), Pass, ""),
-        ("too few purchases", |s| {
-            s.sla.recovery.outage_max_ms = None;
-            s.attempts.retain(|a| a.op.0 < 200 || a.op.0 > 398);
-        }, Unknown, "only 2 purchases were due"),
-        ("too many failures", |s| s.attempts.iter_mut().filter(|a| (300..400).contains(&a.op.0)).for_each(|a| {
-            (a.outcome, a.order) = (Outcome::InDoubt, None);
-        }), Fail, "50.25 % of 201 purchases served in peaks"),
+        (
+            "too few purchases",
+            |s| {
+                s.sla.recovery.outage_max_ms = None;
+                s.attempts.retain(|a| a.op.0 < 200 || a.op.0 > 398);
+            },
+            Unknown,
+            "only 2 purchases were due",
+        ),
+        (
+            "too many failures",
+            |s| {
+                s.attempts.iter_mut().filter(|a| (300..400).contains(&a.op.0)).for_each(|a| {
+                    (a.outcome, a.order) = (Outcome::InDoubt, None);
+                })
+            },
+            Fail,
+            "50.25 % of 201 purchases served in peaks",
+        ),
         ("no proof", |s| s.faults.retain(|f| f.phase != Phase::Effective), Unknown, "void: injected, but"),
-        ("never injected", |s| {
-            s.faults.truncate(3);
-            s.faults[2].phase = Phase::Void;
-        }, Unknown, "void: never injected"),
-        ("cut off before the undo", |s| {
-            s.faults.truncate(6);
-            s.stages.retain(|e| e.stage != Stage::ServiceRestored);
-        }, Unknown, "not seen that buyers were served again"),
+        (
+            "never injected",
+            |s| {
+                s.faults.truncate(3);
+                s.faults[2].phase = Phase::Void;
+            },
+            Unknown,
+            "void: never injected",
+        ),
+        (
+            "cut off before the undo",
+            |s| {
+                s.faults.truncate(6);
+                s.stages.retain(|e| e.stage != Stage::ServiceRestored);
+            },
+            Unknown,
+            "not seen that buyers were served again",
+        ),
     ];
     for (name, spoil, judgement, reason) in cases {
         let step = step_of(&Story::good().with(spoil));
@@ -84,10 +139,15 @@ fn windows_end_where_they_end() {
     assert_eq!(until(|s| drop(s.stages.remove(3))), At::from_ms(60_000), "end of the load");
     let next = |s: &mut Story| {
         s.stages.remove(3);
-        let again: Vec<_> = s.faults.iter().cloned().map(|mut f| {
-            (f.at, f.step) = (f.at.plus_ms(30_000), StepId(1));
-            f
-        }).collect();
+        let again: Vec<_> = s
+            .faults
+            .iter()
+            .cloned()
+            .map(|mut f| {
+                (f.at, f.step) = (f.at.plus_ms(30_000), StepId(1));
+                f
+            })
+            .collect();
         s.faults.extend(again);
     };
     assert_eq!(until(next), At::from_ms(50_000), "injection of the next step");
@@ -109,7 +169,8 @@ fn a_promotion_counts_only_if_the_primary_was_hit() {
 fn an_outage_without_end_lasts_until_the_end_of_the_load() {
     let dead = Story::good().with(|s| {
         s.attempts.retain(|a| a.op.0 < 200);
-        s.attempts.extend((200..600).map(|op| unsold(op, op * 100, op * 100, op * 100 + 40, Outcome::InDoubt)));
+        s.attempts
+            .extend((200..600).map(|op| unsold(op, op * 100, op * 100, op * 100 + 40, Outcome::InDoubt)));
     });
     let outage = step_of(&dead).outage.expect("nothing was sold any more");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(60_000)));
@@ -120,10 +181,12 @@ fn jitter_is_no_outage_and_hanging_requests_are() {
     let steady = |op: u64| sold(op, op * 100, op * 100, op * 100 + 40, 1);
     let quiet = Story::good().with(|s| s.attempts = (0..600).map(steady).collect());
     assert_eq!(step_of(&quiet).outage, None);
-    let one_missing = Story::good().with(|s| s.attempts = (0..600).filter(|op| *op != 250).map(steady).collect());
+    let one_missing =
+        Story::good().with(|s| s.attempts = (0..600).filter(|op| *op != 250).map(steady).collect());
     assert_eq!(step_of(&one_missing).outage, None, "a single missing purchase");
     // From op200 on every request hangs until 30 s, and then goes through.
-    let hang = |op| if (200..300).contains(&op) { sold(op, op * 100, op * 100, 30_000 + op, 1) } else { steady(op) };
+    let hang =
+        |op| if (200..300).contains(&op) { sold(op, op * 100, op * 100, 30_000 + op, 1) } else { steady(op) };
     let outage = step_of(&Story::good().with(|s| s.attempts = (0..600).map(hang).collect())).outage;
     let outage = outage.expect("ten seconds without a confirmation");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(30_040)));

@@ -3,8 +3,9 @@
 use firedrill_core::checker::{Evidence, REGISTRY};
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, Event, FaultEvent, History, LedgerPosition, LedgerRow, Observation, OrderAck, Outcome,
-    PositionAck, QuotaRow, Refusal, Role, RunHeader, RunTrailer, SourceRead, Stage, StageEvent, HISTORY_VERSION,
+    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, History, LedgerPosition, LedgerRow,
+    Observation, OrderAck, Outcome, PositionAck, QuotaRow, Refusal, Role, RunHeader, RunTrailer, SourceRead,
+    Stage, StageEvent,
 };
 use firedrill_core::ids::{BuyerId, NodeName, OpId, StepId};
 use firedrill_core::sla::{Availability, RecoveryObjective, ResponseTime, Sla};
@@ -113,7 +114,14 @@ pub(crate) fn stage(at_ms: u64, stage: Stage, step: Option<u32>) -> StageEvent {
 }
 
 pub(crate) fn seen(at_ms: u64, node: &str, role: Role) -> Observation {
-    Observation { at: At::from_ms(at_ms), node: node.into(), tier: "postgres".into(), role, epoch: None, view: String::new() }
+    Observation {
+        at: At::from_ms(at_ms),
+        node: node.into(),
+        tier: "postgres".into(),
+        role,
+        epoch: None,
+        view: String::new(),
+    }
 }
 
 /// A kill of the primary of PostgreSQL, with all phases of a good life from 15 s to 28 s.
@@ -270,7 +278,8 @@ impl Story {
     /// The answer of one checker.
     pub(crate) fn ask(&self, checker: &str) -> CheckResult {
         let history = self.history();
-        let (_, check) = REGISTRY.iter().find(|(name, _)| *name == checker).expect("a checker of the registry");
+        let (_, check) =
+            REGISTRY.iter().find(|(name, _)| *name == checker).expect("a checker of the registry");
         check(&Evidence::of(&history, &self.sla))
     }
 }

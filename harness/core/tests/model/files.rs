@@ -28,7 +28,12 @@ steps:
 ";
 
 /// The message for the text with `from` replaced by `to`.
-fn message<T>(parse: fn(&Source) -> Result<T, firedrill_core::source::SourceError>, text: &str, from: &str, to: &str) -> String {
+fn message<T>(
+    parse: fn(&Source) -> Result<T, firedrill_core::source::SourceError>,
+    text: &str,
+    from: &str,
+    to: &str,
+) -> String {
     assert!(text.contains(from), "{from:?} is not in the text");
     match parse(&Source::new("file.yaml", text.replacen(from, to, 1))) {
         Ok(_) => panic!("{to:?} instead of {from:?} was accepted"),
@@ -72,7 +77,8 @@ fn errors_of_drills_name_file_line_and_column() {
         ("rate_per_s: 3", "patience_ms: 0"),
         ("rate_per_s: 3", "users: 3"),
     ];
-    let messages: Vec<String> = cases.iter().map(|(from, to)| message(Drill::parse, DRILL, from, to)).collect();
+    let messages: Vec<String> =
+        cases.iter().map(|(from, to)| message(Drill::parse, DRILL, from, to)).collect();
     insta::assert_snapshot!(messages.join("\n"));
 }
 
@@ -91,7 +97,11 @@ fn every_agreement_of_the_repository_is_read() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let sla = Sla::parse(&Source::new(path.display().to_string(), text)).unwrap();
-        assert_eq!(Some(sla.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()), "a file is named after its agreement");
+        assert_eq!(
+            Some(sla.name.as_str()),
+            path.file_stem().and_then(|stem| stem.to_str()),
+            "a file is named after its agreement"
+        );
         names.push(sla.name);
     }
     assert!(names.contains(&"gic-2020".to_owned()) && names.contains(&"strict".to_owned()), "{names:?}");

@@ -7,8 +7,10 @@ use firedrill_core::ids::{NodeName, TierName};
 use proptest::prelude::*;
 
 fn target() -> impl Strategy<Value = Target> {
-    let selector = prop::sample::select(vec![Selector::Primary, Selector::Standby, Selector::One, Selector::All]);
-    let tier = (selector, "[a-z][a-z0-9_-]{0,12}").prop_map(|(selector, tier)| Target::InTier(selector, TierName::new(tier)));
+    let selector =
+        prop::sample::select(vec![Selector::Primary, Selector::Standby, Selector::One, Selector::All]);
+    let tier = (selector, "[a-z][a-z0-9_-]{0,12}")
+        .prop_map(|(selector, tier)| Target::InTier(selector, TierName::new(tier)));
     prop_oneof![tier, "[a-z][a-z0-9_-]{0,12}".prop_map(|node| Target::Node(NodeName::new(node)))]
 }
 
@@ -38,20 +40,40 @@ proptest! {
 #[test]
 fn malformed_targets_are_refused_with_what_to_write() {
     let malformed = [
-        "", "primary", "primary(", "primary()", "primary( )", "(postgres)", "leader(postgres)", "primary(postgres",
-        "primary(postgres))", "primary(post gres)", "Primary(postgres)", "one(web) ,", "node(pg1;rm)", "all(wéb)",
+        "",
+        "primary",
+        "primary(",
+        "primary()",
+        "primary( )",
+        "(postgres)",
+        "leader(postgres)",
+        "primary(postgres",
+        "primary(postgres))",
+        "primary(post gres)",
+        "Primary(postgres)",
+        "one(web) ,",
+        "node(pg1;rm)",
+        "all(wéb)",
     ];
     for text in malformed {
         let error = text.parse::<Target>().expect_err(text);
         assert_eq!(error, TargetError::Malformed { text: text.to_owned() });
         assert!(error.to_string().contains("write primary(TIER)"), "{error}");
     }
-    assert_eq!(" one ( web ) ".parse::<Target>(), Ok(Target::InTier(Selector::One, "web".into())), "spaces are forgiven");
+    assert_eq!(
+        " one ( web ) ".parse::<Target>(),
+        Ok(Target::InTier(Selector::One, "web".into())),
+        "spaces are forgiven"
+    );
 }
 
 /// A tier `t` with these roles, nodes `n0`, `n1` ..., beside another tier.
 fn tier(roles: &[Role]) -> Vec<Candidate> {
-    let member = |(n, role): (usize, &Role)| Candidate { node: NodeName::new(format!("n{n}")), tier: "t".into(), role: *role };
+    let member = |(n, role): (usize, &Role)| Candidate {
+        node: NodeName::new(format!("n{n}")),
+        tier: "t".into(),
+        role: *role,
+    };
     let other = Candidate { node: "other".into(), tier: "u".into(), role: Role::Primary };
     roles.iter().enumerate().map(member).chain([other]).collect()
 }
@@ -70,11 +92,26 @@ fn targets_are_resolved_by_what_nodes_say() {
     use Role::{NotServing, Primary, Serving, Standby, Unreachable};
     let cases: &[(&str, &[Role], usize, &str)] = &[
         ("primary(t)", &[Standby, Primary, Standby], 0, "n1"),
-        ("primary(t)", &[Standby, Unreachable], 0, "the target primary(t) found nobody: n0 is standby, n1 is unreachable"),
-        ("primary(t)", &[Primary, Primary], 0, "the target primary(t) is ambiguous: n0 is primary, n1 is primary; a stack in this state must not be drilled"),
+        (
+            "primary(t)",
+            &[Standby, Unreachable],
+            0,
+            "the target primary(t) found nobody: n0 is standby, n1 is unreachable",
+        ),
+        (
+            "primary(t)",
+            &[Primary, Primary],
+            0,
+            "the target primary(t) is ambiguous: n0 is primary, n1 is primary; a stack in this state must not be drilled",
+        ),
         ("standby(t)", &[Standby, Primary, Standby], 0, "n0"),
         ("standby(t)", &[Standby, Primary, Standby], 1, "n2"),
-        ("standby(t)", &[Primary, Unreachable], 0, "the target standby(t) found nobody: n0 is primary, n1 is unreachable"),
+        (
+            "standby(t)",
+            &[Primary, Unreachable],
+            0,
+            "the target standby(t) found nobody: n0 is primary, n1 is unreachable",
+        ),
         ("one(t)", &[Unreachable, NotServing, Serving], 0, "n2"),
         ("one(t)", &[NotServing], 0, "the target one(t) found nobody: n0 is not serving"),
         ("all(t)", &[Serving, Unreachable], 0, "n0 n1"),
@@ -104,5 +141,8 @@ fn a_target_is_checked_before_anything_starts() {
     let check = |text: &str| text.parse::<Target>().unwrap().check(&nodes).map_err(|error| error.to_string());
     assert_eq!(check("primary(t)"), Ok(()), "what a node is now does not matter yet");
     assert_eq!(check("node(n0)"), Ok(()));
-    assert_eq!(check("one(web)"), Err("the target one(web) names nothing in this topology: it has t, u".to_owned()));
+    assert_eq!(
+        check("one(web)"),
+        Err("the target one(web) names nothing in this topology: it has t, u".to_owned())
+    );
 }

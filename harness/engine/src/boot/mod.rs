@@ -17,7 +17,8 @@ use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::stack::{Node, Secrets, Stack};
 use crate::wait::{self, Expired, Look};
-use firedrill_core::ids::RunId;
+use bollard::models::ContainerStateStatusEnum;
+use firedrill_core::ids::{NodeName, RunId};
 use firedrill_core::manifest::BootStep;
 use firedrill_core::source::{Source, SourceError};
 use firedrill_core::topology::Topology;
@@ -50,7 +51,9 @@ pub enum BootError {
     #[error(transparent)]
     Docker(#[from] DockerError),
     /// No subnet is free.
-    #[error("no free subnet in {pool}: {taken} networks are there already; run `firedrill reap`, or remove Docker networks that nobody uses")]
+    #[error(
+        "no free subnet in {pool}: {taken} networks are there already; run `firedrill reap`, or remove Docker networks that nobody uses"
+    )]
     NoSubnet {
         /// Where was looked.
         pool: String,
@@ -66,6 +69,18 @@ pub enum BootError {
         until: u16,
         /// The last refusal.
         source: std::io::Error,
+    },
+    /// A node ended by itself.
+    #[error(
+        "{node} ended with code {code} while the stack was booting; its last lines:\n{logs}\nlook at its environment in the Compose file and at its image"
+    )]
+    Ended {
+        /// Which.
+        node: NodeName,
+        /// Its exit code.
+        code: i64,
+        /// Its last lines.
+        logs: String,
     },
     /// The stack did not become whole.
     #[error("{expired}\n{logs}")]
@@ -139,7 +154,9 @@ pub fn read_topology(folder: &Path) -> Result<(Source, Topology), BootError> {
     Ok((source, topology))
 }
 
-fn stand_in(requirements: &firedrill_core::topology::Requirements) -> impl Fn(&str) -> Option<String> + use<> {
+fn stand_in(
+    requirements: &firedrill_core::topology::Requirements,
+) -> impl Fn(&str) -> Option<String> + use<> {
     let (subnet, secrets) = (requirements.subnet_variable.clone(), requirements.secrets.clone());
     move |name| {
         if subnet.as_deref() == Some(name) {
@@ -262,17 +279,23 @@ async fn wait_tiers(stack: &Stack, observer: &Observer, watch: &mut Stopwatch<'_
             let done = |tier: &firedrill_core::ids::TierName| {
                 let nodes = reports.iter().filter(|report| report.tier == *tier);
                 let names: Vec<String> = nodes.map(|report| format!("{}:", report.node)).collect();
-                let kinds: Vec<String> =
-                    reports.iter().filter(|report| report.tier == *tier).map(|report| format!("{}:", report.kind)).collect();
+                let kinds: Vec<String> = reports
+                    .iter()
+                    .filter(|report| report.tier == *tier)
+                    .map(|report| format!("{}:", report.kind))
+                    .collect();
                 let concerns = |text: &String| names.iter().chain(&kinds).any(|name| text.starts_with(name));
                 !names.is_empty() && !missing.iter().any(concerns)
             };
             let closed: Vec<_> = open.iter().filter(|tier| done(tier)).cloned().collect();
             if closed.is_empty() { Look::NotYet(missing.join("; ")) } else { Look::Ready(closed) }
         });
-        let closed = match waited.await {
-            Ok(closed) => closed,
-            Err(expired) => return Err(not_ready(stack, observer, expired).await),
+        let closed = tokio::select! {
+            waited = waited => match waited {
+                Ok(closed) => closed,
+                Err(expired) => return Err(not_ready(stack, observer, expired).await),
+            },
+            ended = first_to_end(stack) => return Err(ended),
         };
         for tier in &closed {
             watch.mark(&format!("{tier}: whole"));
@@ -293,6 +316,28 @@ async fn wait_tiers(stack: &Stack, observer: &Observer, watch: &mut Stopwatch<'_
             };
         }
         debug_assert!(open.len() < before);
+    }
+}
+
+/// Waits for a node that ends: nothing restarts it, so the stack would never be whole.
+async fn first_to_end(stack: &Stack) -> BootError {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        for node in &stack.nodes {
+            let Ok(inspected) = stack.engine.docker.inspect_container(&node.container, None).await else {
+                continue;
+            };
+            let state = inspected.state.unwrap_or_default();
+            if state.status == Some(ContainerStateStatusEnum::EXITED) {
+                let logs = crate::logs::tail(&stack.engine, &node.container, 20).await;
+                return BootError::Ended {
+                    node: node.name.clone(),
+                    code: state.exit_code.unwrap_or(-1),
+                    logs,
+                };
+            }
+        }
     }
 }
 

@@ -70,7 +70,17 @@ impl<'a> Injection<'a> {
         target: &Target,
     ) -> Self {
         let (target, fault) = (target.clone(), fault(kind));
-        Self { stack, recorder, undo_folder, step, kind, target, fault, nodes: Vec::new(), life: Lifecycle::default() }
+        Self {
+            stack,
+            recorder,
+            undo_folder,
+            step,
+            kind,
+            target,
+            fault,
+            nodes: Vec::new(),
+            life: Lifecycle::default(),
+        }
     }
 
     /// The nodes that it was resolved to.
@@ -91,7 +101,11 @@ impl<'a> Injection<'a> {
     /// Resolves the target, checks, records the undo, injects, and waits for the effect. On an error the
     /// fault is void or has to be healed ([`Phase::may_be_in_force`] says which); the caller heals in any
     /// case.
-    pub async fn inject(&mut self, candidates: &[Candidate], draw: impl FnMut(usize) -> usize) -> Result<(), FaultError> {
+    pub async fn inject(
+        &mut self,
+        candidates: &[Candidate],
+        draw: impl FnMut(usize) -> usize,
+    ) -> Result<(), FaultError> {
         let injected = self.try_inject(candidates, draw).await;
         if let Err(error) = &injected {
             self.advance(Input::Failed, &error.to_string())?;
@@ -99,7 +113,11 @@ impl<'a> Injection<'a> {
         injected
     }
 
-    async fn try_inject(&mut self, candidates: &[Candidate], draw: impl FnMut(usize) -> usize) -> Result<(), FaultError> {
+    async fn try_inject(
+        &mut self,
+        candidates: &[Candidate],
+        draw: impl FnMut(usize) -> usize,
+    ) -> Result<(), FaultError> {
         let names = self.target.resolve(candidates, draw)?;
         self.nodes = names.iter().filter_map(|name| self.stack.node(name).cloned()).collect();
         for node in &self.nodes {
@@ -120,7 +138,9 @@ impl<'a> Injection<'a> {
             bounded(self.fault.inject(self.stack, node), &node.name).await?;
         }
         self.advance(Input::InjectSucceeded, "")?;
-        let proof = self.wait_all("the effect shows", EFFECT_DEADLINE, |fault, stack, node| fault.effect(stack, node)).await?;
+        let proof = self
+            .wait_all("the effect shows", EFFECT_DEADLINE, |fault, stack, node| fault.effect(stack, node))
+            .await?;
         self.advance(Input::EffectProven, &proof)?;
         Ok(())
     }
@@ -142,7 +162,8 @@ impl<'a> Injection<'a> {
                     return Look::NotYet(error.to_string());
                 }
             }
-            let seen = self.wait_all("the undo shows", EFFECT_DEADLINE, |fault, stack, node| fault.undone(stack, node));
+            let seen = self
+                .wait_all("the undo shows", EFFECT_DEADLINE, |fault, stack, node| fault.undone(stack, node));
             match seen.await {
                 Ok(text) => Look::Ready(text),
                 Err(error) => Look::NotYet(error.to_string()),

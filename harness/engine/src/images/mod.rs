@@ -33,7 +33,9 @@ pub enum ImageError {
     #[error(transparent)]
     Context(#[from] ContextError),
     /// A step of the Dockerfile failed.
-    #[error("image {image}: the build failed: {message}\nlast lines of the build:\n{log}\nfix {dockerfile} or the network, then run the same command again: finished steps are cached")]
+    #[error(
+        "image {image}: the build failed: {message}\nlast lines of the build:\n{log}\nfix {dockerfile} or the network, then run the same command again: finished steps are cached"
+    )]
     Build {
         /// The image.
         image: String,
@@ -45,7 +47,9 @@ pub enum ImageError {
         log: String,
     },
     /// The base image can neither be pulled nor made.
-    #[error("the base image {BASE_IMAGE} cannot be had: pulling said: {pull}; making it said: {make}; load it by hand (`docker pull {BASE_IMAGE}`), then run the same command again")]
+    #[error(
+        "the base image {BASE_IMAGE} cannot be had: pulling said: {pull}; making it said: {make}; load it by hand (`docker pull {BASE_IMAGE}`), then run the same command again"
+    )]
     Base {
         /// Why it cannot be pulled.
         pull: String,
@@ -88,7 +92,11 @@ impl Images {
 }
 
 /// Builds what is not there yet.
-pub async fn ensure(engine: &Engine, recipes: &[Recipe], progress: &dyn Progress) -> Result<Images, ImageError> {
+pub async fn ensure(
+    engine: &Engine,
+    recipes: &[Recipe],
+    progress: &dyn Progress,
+) -> Result<Images, ImageError> {
     let base = base::ensure(engine, progress).await?;
     let mut images = Images::default();
     // One after the other: a build is bound by the network and by unpacking, and two at once on a small
@@ -100,7 +108,12 @@ pub async fn ensure(engine: &Engine, recipes: &[Recipe], progress: &dyn Progress
     Ok(images)
 }
 
-async fn ensure_one(engine: &Engine, recipe: &Recipe, base: &str, progress: &dyn Progress) -> Result<Image, ImageError> {
+async fn ensure_one(
+    engine: &Engine,
+    recipe: &Recipe,
+    base: &str,
+    progress: &dyn Progress,
+) -> Result<Image, ImageError> {
     let files = context::read(&recipe.context)?;
     let hash = context::hash(&files, base);
     let id = match find(engine, &recipe.name, &hash).await? {

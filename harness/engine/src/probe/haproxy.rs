@@ -17,7 +17,8 @@ impl Probe {
     }
 
     pub(super) async fn ask(&self) -> Result<Facts, String> {
-        let response = self.client.get(&self.url).send().await.map_err(|error| super::http::describe(&error))?;
+        let response =
+            self.client.get(&self.url).send().await.map_err(|error| super::http::describe(&error))?;
         let text = response.text().await.map_err(|error| super::http::describe(&error))?;
         Ok(Facts::Haproxy { up: servers_up(&text, &self.servers)? })
     }
@@ -35,7 +36,9 @@ fn servers_up(csv: &str, servers: &[NodeName]) -> Result<Vec<NodeName>, String> 
     let mut up = Vec::new();
     for line in lines {
         let fields: Vec<&str> = line.split(',').collect();
-        let (Some(name), Some(status)) = (fields.get(name_column), fields.get(status_column)) else { continue };
+        let (Some(name), Some(status)) = (fields.get(name_column), fields.get(status_column)) else {
+            continue;
+        };
         if status.starts_with("UP")
             && let Some(server) = servers.iter().find(|server| server.as_str() == *name)
             && !up.contains(server)

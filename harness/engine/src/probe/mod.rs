@@ -53,12 +53,16 @@ pub struct NodeProbe {
 impl NodeProbe {
     /// A probe for every node of a stack.
     pub fn all(stack: &Stack) -> Vec<Self> {
-        stack.nodes.iter().map(|node| Self {
-            node: node.name.clone(),
-            tier: node.tier.clone(),
-            kind: node.kind,
-            prober: prober(stack, node),
-        }).collect()
+        stack
+            .nodes
+            .iter()
+            .map(|node| Self {
+                node: node.name.clone(),
+                tier: node.tier.clone(),
+                kind: node.kind,
+                prober: prober(stack, node),
+            })
+            .collect()
     }
 
     /// How often this kind is asked. 4 Hz and better for everything that has or follows a role; a Pretix
@@ -120,7 +124,8 @@ fn prober(stack: &Stack, node: &crate::stack::Node) -> Prober {
     let address = node.kind.probe_port().and_then(|port| node.published(port)).unwrap_or(nowhere);
     let peers = |kind| stack.of_kind(kind).map(|node| node.name.clone()).collect::<Vec<_>>();
     let by_address = |kind| {
-        let pairs = stack.of_kind(kind).flat_map(|node| node.addresses.iter().map(|ip| (*ip, node.name.clone())));
+        let pairs =
+            stack.of_kind(kind).flat_map(|node| node.addresses.iter().map(|ip| (*ip, node.name.clone())));
         pairs.collect()
     };
     match node.kind {

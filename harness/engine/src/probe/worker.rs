@@ -30,7 +30,9 @@ impl Probe {
         let mut failures = Vec::new();
         for (address, slot) in self.brokers.iter().zip(&mut self.connections) {
             match clients(*address, slot).await {
-                Ok(list) if consumes(&list, self.worker.as_str()) => return Ok(Facts::Worker { consuming: true }),
+                Ok(list) if consumes(&list, self.worker.as_str()) => {
+                    return Ok(Facts::Worker { consuming: true });
+                }
                 Ok(_) => {}
                 Err(error) => {
                     *slot = None;
@@ -50,7 +52,11 @@ async fn clients(address: SocketAddr, slot: &mut Option<MultiplexedConnection>) 
         Some(connection) => slot.insert(connection),
         None => slot.insert(connect(address).await?),
     };
-    redis::cmd("CLIENT").arg("LIST").query_async(connection).await.map_err(|error: redis::RedisError| error.to_string())
+    redis::cmd("CLIENT")
+        .arg("LIST")
+        .query_async(connection)
+        .await
+        .map_err(|error: redis::RedisError| error.to_string())
 }
 
 /// Whether a connection with this name waits in a blocking pop.

@@ -25,10 +25,7 @@ pub struct OrderApi {
 impl OrderApi {
     /// The journey of a run with these settings.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            codes: OrderCodes::new(settings.seed, &settings.run),
-            seed: settings.seed,
-        }
+        Self { codes: OrderCodes::new(settings.seed, &settings.run), seed: settings.seed }
     }
 }
 
@@ -51,21 +48,15 @@ impl Journey for OrderApi {
         let email = email_of(&code);
         let body = buyer.target().order_body(&code, &email);
         let mut operation = buyer.begin(arrival, code, email);
-        let mut plan = Plan {
-            backoff: Backoff::new(self.seed, arrival.op),
-            duplicates: 0,
-        };
+        let mut plan = Plan { backoff: Backoff::new(self.seed, arrival.op), duplicates: 0 };
         let mut kind = AttemptKind::Purchase;
         loop {
             let request = match kind {
                 AttemptKind::Purchase => buyer.target().post_order(body.clone()),
                 AttemptKind::Lookup => buyer.target().get_order(operation.code()),
             };
-            let result = buyer
-                .attempt(&mut operation, kind, request, |answer| {
-                    judge_order(kind, answer)
-                })
-                .await;
+            let result =
+                buyer.attempt(&mut operation, kind, request, |answer| judge_order(kind, answer)).await;
             match plan.after(kind, &result, &operation) {
                 Next::End(ending) => return ending,
                 Next::Try(next, wait) => {
@@ -81,10 +72,7 @@ impl Journey for OrderApi {
 
 /// What an answer to an order or to a lookup means.
 pub(crate) fn judge_order(kind: AttemptKind, answer: &Answer) -> Classified {
-    let retry_after = answer
-        .headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
+    let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     classify(kind, answer.status.as_u16(), retry_after, &answer.body)
 }
 
@@ -103,11 +91,7 @@ impl Plan {
             Outcome::Rejected(RejectReason::DuplicateCode) => {
                 self.duplicates += 1;
                 // A shop that says "in use" and "no such order" in turn must not be asked in a hot loop.
-                let wait = if self.duplicates > 1 {
-                    self.backoff.next_wait()
-                } else {
-                    Duration::ZERO
-                };
+                let wait = if self.duplicates > 1 { self.backoff.next_wait() } else { Duration::ZERO };
                 Next::Try(Lookup, wait)
             }
             // The order code is UNIQUE: sending the order again is safe even if the first is still under way.

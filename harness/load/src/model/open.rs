@@ -64,28 +64,17 @@ impl Pacer {
             if !wait_until(&self.shared.clock, intended, &self.stop) {
                 break;
             }
-            let arrival = Arrival {
-                op: OpId(n),
-                intended,
-            };
+            let arrival = Arrival { op: OpId(n), intended };
             self.shared.stats.arrived();
             if !self.crew.hand(arrival) {
                 self.shared.stats.refused(intended);
-                backlog.push_back(Refusal {
-                    op: arrival.op,
-                    intended,
-                });
+                backlog.push_back(Refusal { op: arrival.op, intended });
             }
             self.flush(&mut backlog);
         }
         for refusal in backlog {
             // The pacing is over: now this thread may wait.
-            if self
-                .shared
-                .records
-                .blocking_send(Event::Refused(refusal))
-                .is_err()
-            {
+            if self.shared.records.blocking_send(Event::Refused(refusal)).is_err() {
                 self.shared.stats.record_lost();
             }
         }
@@ -94,11 +83,7 @@ impl Pacer {
     /// Hands refusals to the history as far as that is possible without waiting.
     fn flush(&self, backlog: &mut VecDeque<Refusal>) {
         while let Some(refusal) = backlog.pop_front() {
-            match self
-                .shared
-                .records
-                .try_send(Event::Refused(refusal.clone()))
-            {
+            match self.shared.records.try_send(Event::Refused(refusal.clone())) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) if backlog.len() < MAX_BACKLOG => {
                     backlog.push_front(refusal);
@@ -144,10 +129,6 @@ mod tests {
         let due = At::from_ms(30);
         assert!(wait_until(&clock, due, &AtomicBool::new(false)));
         assert!(clock.now() >= due);
-        assert!(!wait_until(
-            &clock,
-            At::from_ms(3_600_000),
-            &AtomicBool::new(true)
-        ));
+        assert!(!wait_until(&clock, At::from_ms(3_600_000), &AtomicBool::new(true)));
     }
 }

@@ -65,14 +65,8 @@ impl Shop {
     pub(crate) async fn open(script: impl IntoIterator<Item = Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("its address");
-        let state = State {
-            script: script.into_iter().collect(),
-            ..State::default()
-        };
-        let shop = Self {
-            addr,
-            state: Arc::new(Mutex::new(state)),
-        };
+        let state = State { script: script.into_iter().collect(), ..State::default() };
+        let shop = Self { addr, state: Arc::new(Mutex::new(state)) };
         let serving = shop.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -133,9 +127,7 @@ impl Shop {
             match act {
                 Act::Serve => respond(&mut stream, status, "", &answer).await,
                 Act::ServeAndClose => return respond(&mut stream, status, "", &answer).await,
-                Act::Answer(status, header, body) => {
-                    respond(&mut stream, status, header, body).await
-                }
+                Act::Answer(status, header, body) => respond(&mut stream, status, header, body).await,
                 Act::CommitThenAnswer(status, body) => respond(&mut stream, status, "", body).await,
                 Act::CommitThenReset | Act::Reset => return kill(stream),
                 Act::CommitThenHang | Act::Hang => {
@@ -157,11 +149,7 @@ impl Shop {
             return (200, ITEM.to_owned());
         }
         if method == "GET" {
-            let code = path
-                .trim_end_matches('/')
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
+            let code = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             return match self.with(|state| state.orders.get(code).cloned()) {
                 Some(order) => (200, order),
                 None => (404, NOT_FOUND.to_owned()),
@@ -201,10 +189,7 @@ async fn respond(stream: &mut TcpStream, status: u16, header: &str, body: &str) 
     let _ = stream.write_all(text.as_bytes()).await;
 }
 
-async fn read_request(
-    stream: &mut TcpStream,
-    buffer: &mut Vec<u8>,
-) -> Option<(String, String, Vec<u8>)> {
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String, Vec<u8>)> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
@@ -223,12 +208,8 @@ async fn read_request(
 }
 
 fn content_length(head: &str) -> usize {
-    let line = head
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("content-length:"));
-    line.and_then(|line| line.split(':').nth(1))
-        .and_then(|value| value.trim().parse().ok())
-        .unwrap_or(0)
+    let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-length:"));
+    line.and_then(|line| line.split(':').nth(1)).and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
 /// A port where nobody listens.
@@ -241,10 +222,7 @@ pub(crate) fn target(entries: &[(&str, SocketAddr)]) -> Target {
     Target {
         entries: entries
             .iter()
-            .map(|(name, addr)| Entry {
-                name: NodeName::new(*name),
-                addr: *addr,
-            })
+            .map(|(name, addr)| Entry { name: NodeName::new(*name), addr: *addr })
             .collect(),
         host_header: "localhost".to_owned(),
         organizer: "org".to_owned(),
