@@ -68,3 +68,16 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         Self { exit: Exit::CouldNotRun, error: error.into() }
     }
 }
+
+/// The error with its causes, each said once: our own messages quote their cause already.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

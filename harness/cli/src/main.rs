@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("firedrill: {:#}", failure.error);
+            eprintln!("firedrill: {}", exit::message(&failure.error));
             failure.exit.into()
         }
     }

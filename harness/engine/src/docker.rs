@@ -13,18 +13,16 @@ use tokio::time::timeout;
 #[derive(Debug, Error)]
 pub enum DockerError {
     /// Nobody answers.
-    #[error("no Docker engine answers: {source}; start it, or set DOCKER_HOST, then run `firedrill doctor`")]
+    #[error("no Docker engine answers: {cause}; start it, or set DOCKER_HOST, then run `firedrill doctor`")]
     Unreachable {
-        /// What the client said.
-        source: bollard::errors::Error,
+        /// The innermost cause.
+        cause: String,
     },
     /// Not allowed.
-    #[error(
-        "the Docker engine refuses this user: {source}; add the user to the group docker, or run as root"
-    )]
+    #[error("the Docker engine refuses this user: {cause}; add the user to the group docker, or run as root")]
     Refused {
-        /// What the client said.
-        source: bollard::errors::Error,
+        /// The innermost cause.
+        cause: String,
     },
     /// Too old.
     #[error(
@@ -213,11 +211,12 @@ pub fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-fn unreachable(source: bollard::errors::Error) -> DockerError {
-    let text = source.to_string().to_lowercase();
-    if text.contains("permission denied") {
-        DockerError::Refused { source }
-    } else {
-        DockerError::Unreachable { source }
+fn unreachable(error: bollard::errors::Error) -> DockerError {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
+    let cause = cause.to_string();
+    let denied = cause.to_lowercase().contains("permission denied");
+    if denied { DockerError::Refused { cause } } else { DockerError::Unreachable { cause } }
 }

@@ -1,0 +1,266 @@
+//! Bad input and trouble, as a user meets them: one message that says what, where and what to do, the
+//! right exit code, nothing left behind.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Tests that count what the engine has take turns: each would see what another one creates.
+static ENGINE: Mutex<()> = Mutex::new(());
+
+fn engine() -> MutexGuard<'static, ()> {
+    ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn firedrill(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command.args(arguments).env("CI", "true").env("FIREDRILL_HOME", root()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must end with this code and say all of these words.
+fn check(mut command: Command, code: i32, words: &[&str]) -> String {
+    let output = command.output().expect("the program starts");
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing in:\n{text}");
+    }
+    text
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{out}{err}")
+}
+
+/// A topology folder with this Compose file; image contexts stay where they are.
+fn topology(folder: &Path, compose: &str) -> PathBuf {
+    let images = root().join("fixtures/images").display().to_string();
+    let path = folder.join("broken");
+    std::fs::create_dir_all(&path).expect("a folder");
+    std::fs::write(path.join("compose.yaml"), compose.replace("../../fixtures/images", &images))
+        .expect("a file");
+    path
+}
+
+fn pretix_ha() -> String {
+    std::fs::read_to_string(root().join("topologies/pretix-ha/compose.yaml")).expect("it is there")
+}
+
+/// Containers, networks and volumes of all runs but those of a stack that somebody else has up now.
+fn labelled() -> Vec<String> {
+    let kinds: [&[&str]; 3] = [
+        &["ps", "-a", "--format", "{{.Names}}"],
+        &["network", "ls", "--format", "{{.Name}}"],
+        &["volume", "ls", "--format", "{{.Name}}"],
+    ];
+    let mut found = Vec::new();
+    for kind in kinds {
+        let output = Command::new("docker").args(kind).args(["--filter", "label=io.firedrill.run"]).output();
+        let output = output.expect("docker answers");
+        found.extend(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    check(firedrill(&["certify", "--profile", "everything"]), 64, &["everything", "smoke"]);
+    check(firedrill(&["frobnicate"]), 64, &["unrecognized subcommand"]);
+    check(firedrill(&["--help"]), 0, &["certify", "Exit codes"]);
+}
+
+#[test]
+fn names_that_mean_nothing_are_refused_before_anything_starts() {
+    check(
+        firedrill(&["certify", "--topology", "atlantis"]),
+        64,
+        &["topologies/atlantis/compose.yaml", "ls topologies"],
+    );
+    check(firedrill(&["certify", "--sla", "wishes"]), 64, &["fixtures/sla/wishes.yaml"]);
+    check(firedrill(&["run", "nothing"]), 64, &["fixtures/drills/nothing.yaml"]);
+}
+
+#[test]
+fn a_malformed_topology_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = topology(folder.path(), &pretix_ha().replacen("init: true", "privileged: true", 1));
+    let words = ["compose.yaml:", "unknown key \"privileged\"", "supported here"];
+    check(firedrill(&["certify", "--topology", &path.display().to_string()]), 64, &words);
+}
+
+#[test]
+fn a_malformed_drill_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let drill = |text: &str| {
+        let path = folder.path().join("drill.yaml");
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let unknown_fault = drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: meteor, target: one(web)}\n");
+    check(firedrill(&["run", &unknown_fault]), 64, &["drill.yaml:4:", "meteor", "kill"]);
+    let unknown_tier =
+        drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: kill, target: one(mainframe)}\n");
+    check(firedrill(&["run", &unknown_tier]), 64, &["step 1", "one(mainframe)", "postgres", "nginx"]);
+    let no_load = drill("name: d\ntopology: pretix-ha\nload: {rate_per_s: 0}\nsteps: []\n");
+    check(firedrill(&["run", &no_load]), 64, &["rate_per_s is 0"]);
+}
+
+#[test]
+fn no_engine_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = format!("unix://{}/no.sock", folder.path().display());
+    for arguments in [["certify"].as_slice(), &["up"], &["doctor"], &["reap"]] {
+        let mut command = firedrill(arguments);
+        command.env("DOCKER_HOST", &nowhere).env("FIREDRILL_RUNS", folder.path());
+        check(command, 3, &["no Docker engine answers", "DOCKER_HOST"]);
+    }
+}
+
+#[test]
+fn a_socket_without_permission_is_told_from_a_missing_engine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    for (path, mode) in [(folder.path(), 0o755), (socket.as_path(), 0o000)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
+    }
+    // Root may do everything, so the command runs as nobody then, from a copy that nobody can read.
+    let program = folder.path().join("firedrill");
+    std::fs::copy(env!("CARGO_BIN_EXE_firedrill"), &program).expect("a copy");
+    let mut command = Command::new(&program);
+    command.arg("reap").current_dir(folder.path()).env("DOCKER_HOST", format!("unix://{}", socket.display()));
+    if std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
+        command.uid(65_534);
+    }
+    check(command, 3, &["refuses this user", "group docker"]);
+}
+
+#[test]
+fn a_runs_folder_that_cannot_be_written_is_refused_before_anything_starts() {
+    let mut command = firedrill(&["certify"]);
+    command.env("FIREDRILL_RUNS", "/dev/null/runs");
+    check(command, 3, &["/dev/null/runs cannot be written", "FIREDRILL_RUNS"]);
+}
+
+#[test]
+fn runs_that_are_not_there_or_damaged_are_said_to_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().display().to_string();
+    check(firedrill(&["check", &path]), 3, &["manifest.json"]);
+    check(firedrill(&["report", &path]), 3, &["manifest.json"]);
+    std::fs::write(folder.path().join("manifest.json"), "{}").expect("a file");
+    check(firedrill(&["check", &path]), 3, &["manifest.json", "missing field"]);
+}
+
+#[test]
+fn a_build_that_fails_says_which_step_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let image = folder.path().join("image");
+    std::fs::create_dir(&image).expect("a folder");
+    let dockerfile = "FROM debian:bookworm-slim\nRUN echo about to fail && exit 7\n";
+    std::fs::write(image.join("Dockerfile"), dockerfile).expect("a file");
+    let compose = pretix_ha()
+        .replace("image: firedrill/postgres", "image: firedrill-test/broken")
+        .replace("../../fixtures/images/postgres", &image.display().to_string());
+    let path = topology(folder.path(), &compose);
+    let mut command = firedrill(&["certify", "--topology", &path.display().to_string()]);
+    command.env("FIREDRILL_RUNS", folder.path().join("runs"));
+    let _turn = engine();
+    let before = labelled();
+    check(
+        command,
+        3,
+        &["firedrill-test/broken: the build failed", "about to fail", "code: 7", "image/Dockerfile"],
+    );
+    assert_eq!(labelled(), before, "nothing is left behind");
+}
+
+#[test]
+fn an_event_file_with_a_wrong_key_is_refused_by_its_path_before_the_migrations() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path();
+    for part in ["topologies", "fixtures/sla", "fixtures/images"] {
+        let from = root().join(part);
+        std::fs::create_dir_all(home.join(part).parent().expect("a parent")).expect("folders");
+        std::os::unix::fs::symlink(&from, home.join(part)).expect("a link");
+    }
+    std::fs::create_dir_all(home.join("fixtures/events")).expect("a folder");
+    let events = std::fs::read_to_string(root().join("fixtures/events/pretix-ha.yaml")).expect("it is there");
+    let wrong = events.replacen("currency: EUR", "curency: EUR", 1);
+    std::fs::write(home.join("fixtures/events/pretix-ha.yaml"), wrong).expect("a file");
+    let mut command = firedrill(&["certify"]);
+    command.env("FIREDRILL_HOME", home).env("FIREDRILL_RUNS", home.join("runs"));
+    let _turn = engine();
+    let before = labelled();
+    check(command, 64, &["events/pretix-ha.yaml", "events[0]", "curency"]);
+    assert_eq!(labelled(), before, "nothing is left behind");
+}
+
+#[test]
+fn a_node_that_ends_while_booting_is_named_with_its_last_lines() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = topology(folder.path(), &pretix_ha().replace("NODE_ID: \"1\"", "NODE_ID: \"none\""));
+    let mut command = firedrill(&["certify", "--topology", &path.display().to_string()]);
+    command.env("FIREDRILL_RUNS", folder.path().join("runs"));
+    let _turn = engine();
+    let before = labelled();
+    check(command, 3, &["pg1 ended with code", "its last lines", "NODE_ID"]);
+    assert_eq!(labelled(), before, "nothing is left behind");
+}
+
+/// Starts `up`-like work that takes a while and waits until it has created something.
+fn begun(folder: &Path, before: &[String]) -> std::process::Child {
+    let mut command = firedrill(&["certify"]);
+    command.env("FIREDRILL_RUNS", folder.join("runs")).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().expect("the program starts");
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while labelled().len() < before.len() + 10 {
+        assert!(Instant::now() < deadline, "nothing was created in 300 s: {:?}", labelled());
+        std::thread::yield_now();
+    }
+    child
+}
+
+fn wait_until_gone(before: &[String], deadline: Duration) -> Duration {
+    let begin = Instant::now();
+    while labelled() != before {
+        assert!(begin.elapsed() < deadline, "left after {deadline:?}: {:?}", labelled());
+        std::thread::yield_now();
+    }
+    begin.elapsed()
+}
+
+#[test]
+fn a_harness_that_is_killed_leaves_nothing_after_15_seconds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _turn = engine();
+    let before = labelled();
+    let mut child = begun(folder.path(), &before);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("it ended");
+    let took = wait_until_gone(&before, Duration::from_secs(15));
+    println!("removed {:.1} s after SIGKILL", took.as_secs_f64());
+}
+
+#[test]
+fn ctrl_c_while_booting_removes_everything_before_the_process_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _turn = engine();
+    let before = labelled();
+    let mut child = begun(folder.path(), &before);
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill runs").success());
+    let status = child.wait().expect("it ended");
+    assert_eq!(status.code(), Some(3));
+    assert_eq!(labelled(), before, "nothing is left behind");
+}
