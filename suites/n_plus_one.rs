@@ -19,11 +19,7 @@ fn sales_go_on_when_we_lose(#[case] target: &str) {
     let outcome = shop.run(&lose(target), &agreement("gic-2020"));
     outcome.must_be_certified();
     let step = &outcome.verdict.steps[0];
-    assert!(
-        step.recovery.restored_ms.is_some(),
-        "sales must go on before the node is back\n{}",
-        outcome.text()
-    );
+    assert!(step.recovery.restored_ms.is_some(), "sales must go on before the node is back\n{}", outcome.text());
     assert!(step.recovery.whole_ms.is_some(), "redundancy must come back\n{}", outcome.text());
     assert_eq!(outcome.verdict.totals.lost, 0, "{}", outcome.text());
 }

@@ -105,8 +105,7 @@ const RIGHT: [bool; 9] = [true, false, false, true, true, true, true, true, fals
 
 fn table(steps: &[StepVerdict]) -> Vec<String> {
     let head = ["#", "step", "nodes", "outage", "recovery", "errors", "p99", "lost", "judgement"];
-    let rows: Vec<[String; 9]> =
-        std::iter::once(head.map(str::to_owned)).chain(steps.iter().map(row)).collect();
+    let rows: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned)).chain(steps.iter().map(row)).collect();
     let mut widths = [0; 9];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -127,8 +126,7 @@ fn list(lines: &mut Vec<String>, steps: &[StepVerdict], width: usize) {
     for step in steps {
         let [number, name, nodes, outage, recovery, errors, p99, lost, judgement] = row(step);
         wrap(lines, &format!("{number}. "), &format!("{judgement}: {name} ({nodes})"), width);
-        let numbers =
-            format!("outage {outage}, recovery {recovery}, {errors} errors, p99 {p99}, {lost} lost");
+        let numbers = format!("outage {outage}, recovery {recovery}, {errors} errors, p99 {p99}, {lost} lost");
         wrap(lines, "   ", &numbers, width);
     }
 }

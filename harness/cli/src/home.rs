@@ -13,9 +13,7 @@ pub(crate) fn home() -> PathBuf {
         return PathBuf::from(home);
     }
     let here = std::env::current_dir().unwrap_or_default();
-    let found = here
-        .ancestors()
-        .find(|folder| folder.join("topologies").is_dir() && folder.join("fixtures").is_dir());
+    let found = here.ancestors().find(|folder| folder.join("topologies").is_dir() && folder.join("fixtures").is_dir());
     found.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), Path::to_path_buf)
 }
 
@@ -55,7 +53,6 @@ fn by_name_or_path(name: &str, by_name: impl FnOnce() -> PathBuf) -> PathBuf {
 
 fn read(path: &Path, what: &str) -> Result<Source> {
     let text = std::fs::read_to_string(path);
-    let text =
-        text.with_context(|| format!("the {what} {} cannot be read; give a name or a path", path.display()))?;
+    let text = text.with_context(|| format!("the {what} {} cannot be read; give a name or a path", path.display()))?;
     Ok(Source::new(path.display().to_string(), text))
 }

@@ -25,8 +25,7 @@ struct Bars {
 impl Progress for Bars {
     fn begin(&self, task: &str) {
         let style = ProgressStyle::with_template("{spinner} {prefix:.bold} {elapsed:>4} {wide_msg}");
-        let bar =
-            ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         let bar = self.all.add(bar.with_prefix(task.to_owned()));
         bar.enable_steady_tick(Duration::from_millis(120));
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(task.to_owned(), bar);

@@ -46,8 +46,7 @@ fn topology(folder: &Path, compose: &str) -> PathBuf {
     let images = root().join("fixtures/images").display().to_string();
     let path = folder.join("broken");
     std::fs::create_dir_all(&path).expect("a folder");
-    std::fs::write(path.join("compose.yaml"), compose.replace("../../fixtures/images", &images))
-        .expect("a file");
+    std::fs::write(path.join("compose.yaml"), compose.replace("../../fixtures/images", &images)).expect("a file");
     path
 }
 
@@ -108,8 +107,7 @@ fn a_malformed_drill_is_refused() {
     };
     let unknown_fault = drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: meteor, target: one(web)}\n");
     check(firedrill(&["run", &unknown_fault]), 64, &["drill.yaml:4:", "meteor", "kill"]);
-    let unknown_tier =
-        drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: kill, target: one(mainframe)}\n");
+    let unknown_tier = drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: kill, target: one(mainframe)}\n");
     check(firedrill(&["run", &unknown_tier]), 64, &["step 1", "one(mainframe)", "postgres", "nginx"]);
     let no_load = drill("name: d\ntopology: pretix-ha\nload: {rate_per_s: 0}\nsteps: []\n");
     check(firedrill(&["run", &no_load]), 64, &["rate_per_s is 0"]);
@@ -177,11 +175,7 @@ fn a_build_that_fails_says_which_step_and_leaves_nothing() {
     command.env("FIREDRILL_RUNS", folder.path().join("runs"));
     let _turn = engine();
     let before = labelled();
-    check(
-        command,
-        3,
-        &["firedrill-test/broken: the build failed", "about to fail", "code: 7", "image/Dockerfile"],
-    );
+    check(command, 3, &["firedrill-test/broken: the build failed", "about to fail", "code: 7", "image/Dockerfile"]);
     assert_eq!(labelled(), before, "nothing is left behind");
 }
 

@@ -94,9 +94,7 @@ impl NodeReport {
     pub fn role(&self) -> Role {
         match &self.answer {
             Err(_) => Role::Unreachable,
-            Ok(Facts::Postgres { in_recovery: false, .. } | Facts::Redis { master: true, .. }) => {
-                Role::Primary
-            }
+            Ok(Facts::Postgres { in_recovery: false, .. } | Facts::Redis { master: true, .. }) => Role::Primary,
             Ok(Facts::Postgres { .. } | Facts::Redis { .. }) => Role::Standby,
             Ok(Facts::Pgpool { primary: Some(_), .. }) => Role::Serving,
             Ok(Facts::Sentinel { master: Some(_), .. }) => Role::Serving,
@@ -125,9 +123,7 @@ impl NodeReport {
             Ok(Facts::Postgres { in_recovery: false, streaming, .. }) => {
                 format!("{streaming} standbys streaming")
             }
-            Ok(Facts::Postgres { receiving, .. }) => {
-                if *receiving { "streaming" } else { "not streaming" }.to_owned()
-            }
+            Ok(Facts::Postgres { receiving, .. }) => if *receiving { "streaming" } else { "not streaming" }.to_owned(),
             Ok(Facts::Pgpool { up, total, primary }) => format!("{up}/{total} up, primary {}", name(primary)),
             Ok(Facts::Redis { master: true, replicas_online, .. }) => {
                 format!("{replicas_online} replicas online")
@@ -140,9 +136,7 @@ impl NodeReport {
             Ok(Facts::Haproxy { up }) if up.is_empty() => "up: none".to_owned(),
             Ok(Facts::Haproxy { up }) => format!("up: {}", list(up)),
             Ok(Facts::Http { status }) => format!("HTTP {status}"),
-            Ok(Facts::Worker { consuming }) => {
-                if *consuming { "consuming" } else { "no consumer" }.to_owned()
-            }
+            Ok(Facts::Worker { consuming }) => if *consuming { "consuming" } else { "no consumer" }.to_owned(),
             Ok(Facts::Running) => String::new(),
         }
     }
@@ -228,8 +222,7 @@ fn node_missing(report: &NodeReport, counts: &BTreeMap<NodeKind, u32>, leaders: 
         Facts::Redis { link_up, .. } => (*link_up, "wants its link up".to_owned()),
         Facts::Sentinel { master, others, replicas, sees_trouble, .. } => {
             let agrees = master.is_some() && *master == leaders.redis;
-            let (peers, followers) =
-                (count(NodeKind::Sentinel) - 1, count(NodeKind::Redis).saturating_sub(1));
+            let (peers, followers) = (count(NodeKind::Sentinel) - 1, count(NodeKind::Redis).saturating_sub(1));
             let complete = *others == peers && *replicas == followers && !sees_trouble;
             (
                 agrees && complete,
@@ -237,8 +230,7 @@ fn node_missing(report: &NodeReport, counts: &BTreeMap<NodeKind, u32>, leaders: 
             )
         }
         Facts::Haproxy { up } => {
-            let agrees =
-                leaders.redis.as_ref().is_some_and(|leader| up.as_slice() == std::slice::from_ref(leader));
+            let agrees = leaders.redis.as_ref().is_some_and(|leader| up.as_slice() == std::slice::from_ref(leader));
             (agrees, "wants exactly the master that leads".to_owned())
         }
         Facts::Http { status } => ((200..300).contains(status), "wants HTTP 200".to_owned()),

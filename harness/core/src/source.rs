@@ -89,9 +89,7 @@ fn words(error: &Error) -> String {
         }
         Error::InvalidScalar { ty, .. } => format!("this is not {}", described(ty)),
         Error::Unexpected { expected, .. } => format!("{} is needed here", described(expected)),
-        Error::MultipleDocuments { .. } => {
-            "more than one document (---) in the file; one is supported".to_owned()
-        }
+        Error::MultipleDocuments { .. } => "more than one document (---) in the file; one is supported".to_owned(),
         Error::DuplicateMappingKey { key, .. } => {
             format!("the key {:?} is given twice", key.as_deref().unwrap_or_default())
         }

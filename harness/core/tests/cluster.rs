@@ -12,12 +12,7 @@ fn report(node: &str, kind: NodeKind, facts: Facts) -> NodeReport {
 }
 
 fn postgres(leads: bool) -> Facts {
-    Facts::Postgres {
-        in_recovery: !leads,
-        timeline: 3,
-        streaming: if leads { 2 } else { 0 },
-        receiving: !leads,
-    }
+    Facts::Postgres { in_recovery: !leads, timeline: 3, streaming: if leads { 2 } else { 0 }, receiving: !leads }
 }
 
 fn redis(leads: bool) -> Facts {
@@ -38,9 +33,7 @@ fn haproxy(up: &[&str]) -> Facts {
 
 /// All of pretix-ha, led by pg2 and redis3: not by the first ones, which would hide a mix-up.
 fn whole() -> Vec<NodeReport> {
-    use NodeKind::{
-        Haproxy, Nginx, Pgpool, Postgres, PretixPeriodic, PretixWeb, PretixWorker, Redis, Sentinel,
-    };
+    use NodeKind::{Haproxy, Nginx, Pgpool, Postgres, PretixPeriodic, PretixWeb, PretixWorker, Redis, Sentinel};
     let mut all = Vec::new();
     all.extend(["pg1", "pg2", "pg3"].map(|node| report(node, Postgres, postgres(node == "pg2"))));
     all.extend(["pgpool1", "pgpool2"].map(|node| report(node, Pgpool, pgpool(3, 3, Some("pg2")))));
@@ -49,9 +42,7 @@ fn whole() -> Vec<NodeReport> {
     all.extend(sentinels.map(|node| report(node, Sentinel, sentinel(Some("redis3"), 2, 2, false))));
     all.extend(["haproxy1", "haproxy2"].map(|node| report(node, Haproxy, haproxy(&["redis3"]))));
     all.extend(["web-1", "web-2"].map(|node| report(node, PretixWeb, Facts::Http { status: 200 })));
-    all.extend(
-        ["worker-1", "worker-2"].map(|node| report(node, PretixWorker, Facts::Worker { consuming: true })),
-    );
+    all.extend(["worker-1", "worker-2"].map(|node| report(node, PretixWorker, Facts::Worker { consuming: true })));
     all.push(report("periodic", PretixPeriodic, Facts::Running));
     all.extend(["nginx-1", "nginx-2"].map(|node| report(node, Nginx, Facts::Http { status: 200 })));
     all
@@ -79,8 +70,7 @@ const HAPROXY: &str = "(wants exactly the master that leads)";
 #[test]
 fn a_whole_cluster_lacks_nothing() {
     check(&[], &[]);
-    let one: Vec<NodeReport> =
-        whole().into_iter().filter(|report| report.kind == NodeKind::PretixWeb).collect();
+    let one: Vec<NodeReport> = whole().into_iter().filter(|report| report.kind == NodeKind::PretixWeb).collect();
     assert_eq!(missing(&one), [""; 0], "a topology without a database does not miss its primary");
     assert_eq!(missing(&[]), [""; 0]);
 }
@@ -139,9 +129,7 @@ fn one_defect_of_one_node_is_named(#[case] node: &str, #[case] facts: Facts, #[c
 
 #[test]
 fn a_node_that_does_not_answer_is_named_with_its_error() {
-    for node in
-        ["pg1", "pgpool1", "redis1", "sentinel1", "haproxy1", "web-1", "worker-1", "periodic", "nginx-1"]
-    {
+    for node in ["pg1", "pgpool1", "redis1", "sentinel1", "haproxy1", "web-1", "worker-1", "periodic", "nginx-1"] {
         check(&[(node, Err("connection refused"))], &[&format!("{node}: connection refused")]);
     }
 }
@@ -227,18 +215,13 @@ fn changed(facts: &Facts) -> BoxedStrategy<Facts> {
         .boxed(),
         Facts::Redis { master: true, .. } => prop_oneof![
             Just(redis(false)),
-            other(2).prop_map(|replicas_online| Facts::Redis {
-                master: true,
-                replicas_online,
-                link_up: false
-            }),
+            other(2).prop_map(|replicas_online| Facts::Redis { master: true, replicas_online, link_up: false }),
         ]
         .boxed(),
-        Facts::Redis { .. } => prop_oneof![
-            Just(redis(true)),
-            Just(Facts::Redis { master: false, replicas_online: 0, link_up: false }),
-        ]
-        .boxed(),
+        Facts::Redis { .. } => {
+            prop_oneof![Just(redis(true)), Just(Facts::Redis { master: false, replicas_online: 0, link_up: false }),]
+                .boxed()
+        }
         Facts::Sentinel { .. } => prop_oneof![
             name.prop_map(|name| sentinel(name, 2, 2, false)),
             other(2).prop_map(|others| sentinel(Some("redis3"), others, 2, false)),
@@ -250,9 +233,7 @@ fn changed(facts: &Facts) -> BoxedStrategy<Facts> {
             .prop_filter("another one", |up| *up != ["redis3"])
             .prop_map(|up| haproxy(&up))
             .boxed(),
-        Facts::Http { .. } => {
-            prop_oneof![100..200u16, 300..600u16].prop_map(|status| Facts::Http { status }).boxed()
-        }
+        Facts::Http { .. } => prop_oneof![100..200u16, 300..600u16].prop_map(|status| Facts::Http { status }).boxed(),
         Facts::Worker { .. } => Just(Facts::Worker { consuming: false }).boxed(),
         // It has no fact that could differ; that it does not answer is drawn for every node.
         Facts::Running => Just(Facts::Worker { consuming: false }).boxed(),

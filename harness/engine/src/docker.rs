@@ -25,9 +25,7 @@ pub enum DockerError {
         cause: String,
     },
     /// Too old.
-    #[error(
-        "the Docker engine has API {api}, firedrill needs 1.41 (engine 20.10) or newer: upgrade the engine"
-    )]
+    #[error("the Docker engine has API {api}, firedrill needs 1.41 (engine 20.10) or newer: upgrade the engine")]
     TooOld {
         /// The version found.
         api: String,
@@ -122,12 +120,7 @@ impl Engine {
     }
 
     /// Runs a command inside a container and waits for it, at most `deadline`.
-    pub async fn exec(
-        &self,
-        container: &str,
-        command: &[&str],
-        deadline: Duration,
-    ) -> Result<Output, DockerError> {
+    pub async fn exec(&self, container: &str, command: &[&str], deadline: Duration) -> Result<Output, DockerError> {
         self.exec_with_env(container, command, &[], deadline).await
     }
 
@@ -140,23 +133,15 @@ impl Engine {
         env: &[String],
         deadline: Duration,
     ) -> Result<Output, DockerError> {
-        let failed = |problem: String| DockerError::Exec {
-            node: container.to_owned(),
-            command: command.join(" "),
-            problem,
-        };
+        let failed =
+            |problem: String| DockerError::Exec { node: container.to_owned(), command: command.join(" "), problem };
         match timeout(deadline, self.exec_unbounded(container, command, env)).await {
             Ok(result) => result,
             Err(_) => Err(failed(format!("took longer than {:.0} s", deadline.as_secs_f64()))),
         }
     }
 
-    async fn exec_unbounded(
-        &self,
-        container: &str,
-        command: &[&str],
-        env: &[String],
-    ) -> Result<Output, DockerError> {
+    async fn exec_unbounded(&self, container: &str, command: &[&str], env: &[String]) -> Result<Output, DockerError> {
         let what = || format!("{container}: run `{}`", command.join(" "));
         let options = CreateExecOptions {
             attach_stdout: Some(true),

@@ -53,18 +53,13 @@ pub async fn known_codes(stack: &Stack) -> HashSet<String> {
 
 /// Waits until every standby has replayed what the primary has written by now.
 pub async fn wait_caught_up(stack: &Stack, deadline: Duration) -> Result<(), Expired> {
-    wait::until(
-        "every standby has replayed the primary's log",
-        deadline,
-        Duration::from_millis(200),
-        || async {
-            match behind(stack).await {
-                Ok(late) if late.is_empty() => Look::Ready(()),
-                Ok(late) => Look::NotYet(format!("behind: {}", late.join(", "))),
-                Err(error) => Look::NotYet(error),
-            }
-        },
-    )
+    wait::until("every standby has replayed the primary's log", deadline, Duration::from_millis(200), || async {
+        match behind(stack).await {
+            Ok(late) if late.is_empty() => Look::Ready(()),
+            Ok(late) => Look::NotYet(format!("behind: {}", late.join(", "))),
+            Err(error) => Look::NotYet(error),
+        }
+    })
     .await
 }
 
@@ -80,11 +75,7 @@ async fn behind(stack: &Stack) -> Result<Vec<String>, String> {
     }
     let end = ends.iter().find(|(_, in_recovery, _)| !in_recovery).map(|(_, _, end)| *end);
     let end = end.ok_or("no primary")?;
-    Ok(ends
-        .into_iter()
-        .filter(|(_, in_recovery, at)| *in_recovery && *at < end)
-        .map(|(name, ..)| name)
-        .collect())
+    Ok(ends.into_iter().filter(|(_, in_recovery, at)| *in_recovery && *at < end).map(|(name, ..)| name).collect())
 }
 
 /// Reads every PostgreSQL node of a stack into the history. Orders with a code in `known` are left out.

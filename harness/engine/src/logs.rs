@@ -47,18 +47,9 @@ impl LogFollower {
 async fn follow(engine: Engine, container: String, mut file: File) {
     let mut last = String::new();
     loop {
-        let since = last
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .and_then(|at| i32::try_from(at.as_second()).ok())
-            .unwrap_or(0);
-        let options = LogsOptionsBuilder::default()
-            .follow(true)
-            .stdout(true)
-            .stderr(true)
-            .timestamps(true)
-            .since(since)
-            .build();
+        let since = last.parse::<jiff::Timestamp>().ok().and_then(|at| i32::try_from(at.as_second()).ok()).unwrap_or(0);
+        let options =
+            LogsOptionsBuilder::default().follow(true).stdout(true).stderr(true).timestamps(true).since(since).build();
         let mut lines = engine.docker.logs(&container, Some(options));
         let mut gone = false;
         while let Some(line) = lines.next().await {

@@ -56,14 +56,9 @@ impl Observer {
         let now = self.recorder.now();
         let stale: Vec<String> = {
             let latest = lock(&self.latest);
-            let fresh = |node: &&NodeName| {
-                latest.reports.get(*node).is_some_and(|(at, _)| now.ms_since(*at) <= FRESH_MS)
-            };
-            self.nodes
-                .iter()
-                .filter(|node| !fresh(node))
-                .map(|node| format!("{node}: no fresh answer"))
-                .collect()
+            let fresh =
+                |node: &&NodeName| latest.reports.get(*node).is_some_and(|(at, _)| now.ms_since(*at) <= FRESH_MS);
+            self.nodes.iter().filter(|node| !fresh(node)).map(|node| format!("{node}: no fresh answer")).collect()
         };
         let mut missing = cluster::missing(&self.reports());
         missing.extend(stale);
@@ -107,8 +102,7 @@ async fn watch(mut probe: NodeProbe, latest: Arc<Mutex<Latest>>, recorder: Recor
             *latest.samples.entry(report.node.clone()).or_default() += 1;
             latest.reports.insert(report.node.clone(), (at, report));
         }
-        let changed =
-            last.as_ref().is_none_or(|last| Observation { at: last.at, ..observation.clone() } != *last);
+        let changed = last.as_ref().is_none_or(|last| Observation { at: last.at, ..observation.clone() } != *last);
         if changed {
             recorder.record(Event::Observed(observation.clone()));
             last = Some(observation);

@@ -164,14 +164,13 @@ impl Prepared {
         let mut last = "no PostgreSQL node takes writes".to_owned();
         for node in stack.of_kind(NodeKind::Postgres) {
             let Some(address) = node.published(5432) else { continue };
-            let client =
-                match connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "pretix").await {
-                    Ok(client) => client,
-                    Err(error) => {
-                        last = error;
-                        continue;
-                    }
-                };
+            let client = match connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "pretix").await {
+                Ok(client) => client,
+                Err(error) => {
+                    last = error;
+                    continue;
+                }
+            };
             let recovering = client.query_one("select pg_is_in_recovery()", &[]).await;
             if !matches!(recovering.map(|row| row.get(0)), Ok(false)) {
                 continue;
@@ -205,10 +204,7 @@ pub async fn load(stack: &Stack, owner: &str, prepared: &Prepared) -> Result<(),
         ..Default::default()
     };
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    docker
-        .create_container(Some(options), body)
-        .await
-        .map_err(DockerError::call("create the seed loader"))?;
+    docker.create_container(Some(options), body).await.map_err(DockerError::call("create the seed loader"))?;
     upload(&stack.engine, &name, "/seed", "pretix.dump", &prepared.dump).await?;
     let options = RemoveContainerOptionsBuilder::default().force(true).build();
     let removed = docker.remove_container(&name, Some(options)).await;
@@ -255,10 +251,8 @@ impl Maker<'_> {
         let seed = seed_in(self.engine, &shop, events, &env, &self.plan.events).await?;
         self.progress.update("database", "dumping");
         let dump = format!("pg_dump -h {DATA} -U postgres -Fc -d pretix | base64 -w0");
-        let text = self
-            .engine
-            .exec_ok(&database, &["bash", "-o", "pipefail", "-c", &dump], &[], MIGRATE_DEADLINE)
-            .await?;
+        let text =
+            self.engine.exec_ok(&database, &["bash", "-o", "pipefail", "-c", &dump], &[], MIGRATE_DEADLINE).await?;
         let dump = decode_base64(&text).map_err(|problem| DockerError::Exec {
             node: database,
             command: "pg_dump".to_owned(),
@@ -331,13 +325,7 @@ impl Maker<'_> {
         self.start("pretix", self.pretix, &["sleep", "infinity"], env).await
     }
 
-    async fn start(
-        &self,
-        part: &str,
-        image: &str,
-        command: &[&str],
-        env: Vec<String>,
-    ) -> Result<String, PrepareError> {
+    async fn start(&self, part: &str, image: &str, command: &[&str], env: Vec<String>) -> Result<String, PrepareError> {
         let name = self.name(part);
         let body = ContainerCreateBody {
             image: Some(self.images.id(image).unwrap_or(image).to_owned()),
@@ -409,13 +397,7 @@ pub async fn seed_live(stack: &Stack, events: &str, token: &str) -> Result<Seed,
 }
 
 /// Puts one file into a container.
-async fn upload(
-    engine: &Engine,
-    container: &str,
-    folder: &str,
-    file: &str,
-    bytes: &[u8],
-) -> Result<(), PrepareError> {
+async fn upload(engine: &Engine, container: &str, folder: &str, file: &str, bytes: &[u8]) -> Result<(), PrepareError> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes.len() as u64);

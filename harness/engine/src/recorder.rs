@@ -13,10 +13,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder that reads this clock and sends to this sink. The sink must not block.
-    pub fn new(
-        now: impl Fn() -> At + Send + Sync + 'static,
-        send: impl Fn(Event) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(now: impl Fn() -> At + Send + Sync + 'static, send: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self { now: Arc::new(now), send: Arc::new(send) }
     }
 

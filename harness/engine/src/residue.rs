@@ -5,8 +5,8 @@ use crate::docker::{DockerError, Engine, status};
 use crate::labels;
 use crate::wait::{self, Expired, Look};
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptionsBuilder,
 };
 use firedrill_core::ids::RunId;
 use futures_util::{StreamExt, stream};
@@ -49,8 +49,7 @@ impl Residue {
 
     /// In words.
     pub fn describe(&self) -> String {
-        let names =
-            |pairs: &[(String, String)]| pairs.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
         let parts = [
             ("containers", names(&self.containers)),
             ("networks", names(&self.networks)),
@@ -73,26 +72,18 @@ async fn find_labelled(
 ) -> Result<Vec<(Item, HashMap<String, String>)>, DockerError> {
     let filters = filter(run);
     let containers = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let containers = engine
-        .docker
-        .list_containers(Some(containers))
-        .await
-        .map_err(DockerError::call("list containers"))?;
+    let containers =
+        engine.docker.list_containers(Some(containers)).await.map_err(DockerError::call("list containers"))?;
     let networks = ListNetworksOptionsBuilder::default().filters(&filters).build();
-    let networks =
-        engine.docker.list_networks(Some(networks)).await.map_err(DockerError::call("list networks"))?;
+    let networks = engine.docker.list_networks(Some(networks)).await.map_err(DockerError::call("list networks"))?;
     let volumes = ListVolumesOptionsBuilder::default().filters(&filters).build();
-    let volumes =
-        engine.docker.list_volumes(Some(volumes)).await.map_err(DockerError::call("list volumes"))?;
+    let volumes = engine.docker.list_volumes(Some(volumes)).await.map_err(DockerError::call("list volumes"))?;
     let containers = containers.into_iter().filter_map(|container| {
         let name = container.names.unwrap_or_default().join(",").trim_start_matches('/').to_owned();
         Some((Item::Container(container.id?, name), container.labels.unwrap_or_default()))
     });
     let networks = networks.into_iter().filter_map(|network| {
-        Some((
-            Item::Network(network.id?, network.name.unwrap_or_default()),
-            network.labels.unwrap_or_default(),
-        ))
+        Some((Item::Network(network.id?, network.name.unwrap_or_default()), network.labels.unwrap_or_default()))
     });
     let volumes = volumes.volumes.unwrap_or_default().into_iter();
     let volumes = volumes.map(|volume| (Item::Volume(volume.name), volume.labels));

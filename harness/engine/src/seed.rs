@@ -76,8 +76,7 @@ impl Seed {
     /// Reads the script's output: the last line that begins with `SEED`.
     pub fn parse(output: &str) -> Result<Self, SeedError> {
         let line = output.lines().rev().find_map(|line| line.trim().strip_prefix("SEED "));
-        let line =
-            line.ok_or_else(|| SeedError::NoResult { output: crate::docker::last_lines(output, 5) })?;
+        let line = line.ok_or_else(|| SeedError::NoResult { output: crate::docker::last_lines(output, 5) })?;
         serde_json::from_str(line).map_err(|source| SeedError::Unreadable { source, line: line.to_owned() })
     }
 
@@ -88,8 +87,7 @@ impl Seed {
             name: name.to_owned(),
             known: known.into_iter().cloned().collect::<Vec<_>>().join(", "),
         };
-        let found =
-            self.events.get(event).ok_or_else(|| unknown("event", event, self.events.keys().collect()))?;
+        let found = self.events.get(event).ok_or_else(|| unknown("event", event, self.events.keys().collect()))?;
         found.items.get(item).ok_or_else(|| unknown("item", item, found.items.keys().collect()))
     }
 }

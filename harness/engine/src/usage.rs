@@ -86,9 +86,7 @@ impl Sampler {
             return NodeState::Gone;
         };
         match inspected.state.and_then(|state| state.status) {
-            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::RESTARTING) => {
-                NodeState::Running
-            }
+            Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::RESTARTING) => NodeState::Running,
             Some(ContainerStateStatusEnum::PAUSED) => NodeState::Paused,
             _ => NodeState::Exited,
         }

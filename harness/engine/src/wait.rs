@@ -69,20 +69,18 @@ mod tests {
         });
         assert_eq!(count.await, Ok(3));
 
-        let never =
-            until::<(), _>("the moon", Duration::from_millis(20), Duration::from_millis(1), || async {
-                Look::NotYet("still dark".to_owned())
-            });
+        let never = until::<(), _>("the moon", Duration::from_millis(20), Duration::from_millis(1), || async {
+            Look::NotYet("still dark".to_owned())
+        });
         let error = never.await.expect_err("it never comes true");
         assert_eq!(error.to_string(), "the moon did not come true within 0.0 s; last seen: still dark");
     }
 
     #[tokio::test]
     async fn a_look_that_hangs_is_cut_off() {
-        let hangs =
-            until::<(), _>("an answer", Duration::from_millis(20), Duration::from_millis(1), || async {
-                std::future::pending().await
-            });
+        let hangs = until::<(), _>("an answer", Duration::from_millis(20), Duration::from_millis(1), || async {
+            std::future::pending().await
+        });
         assert!(hangs.await.is_err());
     }
 }

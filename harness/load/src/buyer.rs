@@ -165,12 +165,7 @@ impl Buyer {
         self.link = None;
     }
 
-    async fn exchange(
-        &mut self,
-        entry: usize,
-        request: Request<Full<Bytes>>,
-        until: At,
-    ) -> Result<Answer, Failure> {
+    async fn exchange(&mut self, entry: usize, request: Request<Full<Bytes>>, until: At) -> Result<Answer, Failure> {
         let clock = self.shared.clock;
         let link = match self.usable_link(entry).await {
             Some(link) => link,

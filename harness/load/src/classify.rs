@@ -76,9 +76,7 @@ pub fn classify(kind: AttemptKind, status: u16, retry_after: Option<&str>, body:
 
 fn confirmation(status: u16, body: &[u8]) -> Classified {
     match parse_order(body) {
-        Some(order) => {
-            Classified { outcome: Outcome::Acknowledged, order: Some(order), retry_after: None, note: None }
-        }
+        Some(order) => Classified { outcome: Outcome::Acknowledged, order: Some(order), retry_after: None, note: None },
         None => {
             let text = excerpt(&String::from_utf8_lossy(body));
             Classified::plain(Outcome::InDoubt, format!("{status} without a readable order: {text}"))
@@ -172,8 +170,7 @@ mod tests {
         "positions":[{"id":23442,"order":"AB37","positionid":1,"item":5,"variation":null,"price":"23.00",
         "secret":"z3fsn8jyufm5kpk768q69gkbyr5f4h6w"}],"api_meta":{"hid":"AB37"}}"#;
     const NO_QUOTA_BODY: &str = r#"{"positions":[{},{"item":["There is not enough quota available on quota \"q-scarce\" to perform the operation."]}]}"#;
-    const BUSY_BODY: &str =
-        r#"{"detail":"The server was too busy to process your request. Please try again."}"#;
+    const BUSY_BODY: &str = r#"{"detail":"The server was too busy to process your request. Please try again."}"#;
 
     #[rstest]
     #[case(Purchase, 201, ORDER, Outcome::Acknowledged)]
@@ -183,12 +180,7 @@ mod tests {
     #[case(Purchase, 200, "<html>welcome</html>", Outcome::InDoubt)]
     #[case(Purchase, 202, ORDER, Outcome::InDoubt)]
     #[case(Purchase, 400, NO_QUOTA_BODY, Outcome::Rejected(SoldOut))]
-    #[case(
-        Purchase,
-        400,
-        r#"{"code":["This order code is already in use."]}"#,
-        Outcome::Rejected(DuplicateCode)
-    )]
+    #[case(Purchase, 400, r#"{"code":["This order code is already in use."]}"#, Outcome::Rejected(DuplicateCode))]
     #[case(
         Purchase,
         400,
@@ -222,12 +214,7 @@ mod tests {
     #[case(Purchase, 502, "", Outcome::InDoubt)]
     #[case(Purchase, 503, "<html>No server is available</html>", Outcome::InDoubt)]
     #[case(Purchase, 504, "", Outcome::InDoubt)]
-    fn answers_mean(
-        #[case] kind: AttemptKind,
-        #[case] status: u16,
-        #[case] body: &str,
-        #[case] outcome: Outcome,
-    ) {
+    fn answers_mean(#[case] kind: AttemptKind, #[case] status: u16, #[case] body: &str, #[case] outcome: Outcome) {
         let classified = classify(kind, status, None, body.as_bytes());
         assert_eq!(classified.outcome, outcome);
         assert_eq!(classified.order.is_some(), outcome == Outcome::Acknowledged);

@@ -39,9 +39,7 @@ pub enum PreflightError {
         last: String,
     },
     /// 401.
-    #[error(
-        "{entry} refused the API token (401). Give the token that the seed file made for organizer {organizer:?}"
-    )]
+    #[error("{entry} refused the API token (401). Give the token that the seed file made for organizer {organizer:?}")]
     Token {
         /// Who answered.
         entry: String,
@@ -75,9 +73,7 @@ pub enum PreflightError {
         item_id: u64,
     },
     /// The item cannot be bought.
-    #[error(
-        "item {item_id} of event {event:?} is not active, so that nobody can buy it. Activate it in the seed file"
-    )]
+    #[error("item {item_id} of event {event:?} is not active, so that nobody can buy it. Activate it in the seed file")]
     Inactive {
         /// The event that was asked.
         event: String,
@@ -207,11 +203,7 @@ pub async fn purchase_once(
 }
 
 /// One exchange on a connection of its own.
-async fn exchange_once(
-    entry: &Entry,
-    request: Request<Full<Bytes>>,
-    deadline: Duration,
-) -> Result<Answer, Failure> {
+async fn exchange_once(entry: &Entry, request: Request<Full<Bytes>>, deadline: Duration) -> Result<Answer, Failure> {
     let ends = tokio::time::Instant::now() + deadline;
     let cut = || async move {
         tokio::time::sleep_until(ends).await;

@@ -102,8 +102,7 @@ pub fn start_journey(
     let target = target.prepare()?;
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     let start = clock.now();
-    let shared =
-        Arc::new(Shared { target, settings: settings.clone(), clock, stats: Stats::new(start), records });
+    let shared = Arc::new(Shared { target, settings: settings.clone(), clock, stats: Stats::new(start), records });
     let (crew, desks) = Crew::new(settings.buyers);
     let crew = Arc::new(crew);
     let journey = Arc::new(journey);
@@ -115,8 +114,7 @@ pub fn start_journey(
         buyers.spawn_on(work, &runtime);
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let pacer =
-        Pacer { shared: Arc::clone(&shared), crew: Arc::clone(&crew), stop: Arc::clone(&stop), start };
+    let pacer = Pacer { shared: Arc::clone(&shared), crew: Arc::clone(&crew), stop: Arc::clone(&stop), start };
     let schedule = Constant { rate_per_s: settings.rate_per_s };
     let (paced_tx, paced) = oneshot::channel();
     std::thread::Builder::new().name("pacer".to_owned()).spawn(move || {

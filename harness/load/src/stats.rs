@@ -240,8 +240,7 @@ impl Stats {
         let refused_at = self.last_refused.load(Ordering::Relaxed).checked_sub(1).map(At);
         let inner = self.lock();
         let latency = inner.latency.merged(at);
-        let latency_ms =
-            |quantile| (!latency.is_empty()).then(|| latency.value_at_quantile(quantile) as f64 / 1e3);
+        let latency_ms = |quantile| (!latency.is_empty()).then(|| latency.value_at_quantile(quantile) as f64 / 1e3);
         Snapshot {
             at,
             started: self.started,

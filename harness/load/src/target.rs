@@ -109,8 +109,8 @@ impl Target {
         }
         check_slug("organizer", &self.organizer)?;
         check_slug("event", &self.event)?;
-        let host = HeaderValue::from_str(&self.host_header)
-            .map_err(|_| TargetError::Header { field: "host_header" })?;
+        let host =
+            HeaderValue::from_str(&self.host_header).map_err(|_| TargetError::Header { field: "host_header" })?;
         let mut authorization = HeaderValue::from_str(&format!("Token {}", self.api_token.0))
             .map_err(|_| TargetError::Header { field: "api_token" })?;
         authorization.set_sensitive(true);
@@ -153,8 +153,7 @@ impl Prepared {
     /// `GET orders/CODE/`: what became of an order. A code that is no path segment asks for all orders,
     /// which classifies as unreadable.
     pub fn get_order(&self, code: &str) -> Request<Full<Bytes>> {
-        let uri = parse_uri(&format!("{}/orders/{code}/", self.event_path))
-            .unwrap_or_else(|_| self.orders_uri.clone());
+        let uri = parse_uri(&format!("{}/orders/{code}/", self.event_path)).unwrap_or_else(|_| self.orders_uri.clone());
         self.request(Method::GET, uri, Bytes::new())
     }
 

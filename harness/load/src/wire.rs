@@ -93,11 +93,7 @@ impl Link {
     ///
     /// # Errors
     /// A [`Failure`] that was not sent.
-    pub async fn open(
-        addr: SocketAddr,
-        timeout: Duration,
-        cut: impl Future<Output = Cut>,
-    ) -> Result<Self, Failure> {
+    pub async fn open(addr: SocketAddr, timeout: Duration, cut: impl Future<Output = Cut>) -> Result<Self, Failure> {
         let connect = async {
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(true)?;
@@ -246,11 +242,7 @@ impl Metered {
 }
 
 impl Read for Metered {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }

@@ -2,9 +2,7 @@
 
 mod support;
 
-use firedrill_core::history::{
-    Attempt, AttemptKind, History, OperationOutcome, Operations, Outcome, RejectReason,
-};
+use firedrill_core::history::{Attempt, AttemptKind, History, OperationOutcome, Operations, Outcome, RejectReason};
 use firedrill_load::{RunClock, Settings, Snapshot, Target, start};
 use rstest::rstest;
 use std::time::Duration;

@@ -4,9 +4,7 @@ mod support;
 
 use firedrill_core::history::Outcome;
 use firedrill_core::ids::{OpId, RunId};
-use firedrill_load::{
-    OrderCodes, PROBE_OPS_FROM, PreflightError, RunClock, Target, preflight, purchase_once,
-};
+use firedrill_load::{OrderCodes, PROBE_OPS_FROM, PreflightError, RunClock, Target, preflight, purchase_once};
 use rstest::rstest;
 use std::time::{Duration, Instant};
 use support::{Act, Shop, dead_addr, target};
@@ -47,9 +45,7 @@ async fn a_shop_that_does_not_answer_is_given_up_in_time() {
 async fn probe(target: &Target) -> firedrill_core::history::Attempt {
     let codes = OrderCodes::new(7, &RunId::new("test"));
     let op = OpId(PROBE_OPS_FROM);
-    purchase_once(target, &target.entries[0], &codes, op, &RunClock::start(), DEADLINE)
-        .await
-        .expect("a sound target")
+    purchase_once(target, &target.entries[0], &codes, op, &RunClock::start(), DEADLINE).await.expect("a sound target")
 }
 
 #[tokio::test]

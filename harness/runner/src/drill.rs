@@ -205,12 +205,7 @@ impl Session {
         let lag = drained.snapshot.start_lag;
         let detail = format!(
             "{} cut off, {} buyers lost, {} records lost, start lag p50 {} us p99 {} us max {} us",
-            drained.abandoned,
-            drained.lost_buyers,
-            drained.snapshot.records_lost,
-            lag.p50_us,
-            lag.p99_us,
-            lag.max_us
+            drained.abandoned, drained.lost_buyers, drained.snapshot.records_lost, lag.p50_us, lag.p99_us, lag.max_us
         );
         self.stage(Stage::Drained, None, detail);
     }
@@ -271,17 +266,11 @@ impl Run<'_> {
             session.stage(Stage::NotWhole, Some(number), expired.to_string());
             return Err(expired.to_string());
         }
-        session.stage(
-            Stage::Steady,
-            Some(number),
-            format!("whole, and {STEADY_MS} ms of sales without an error"),
-        );
+        session.stage(Stage::Steady, Some(number), format!("whole, and {STEADY_MS} ms of sales without an error"));
         let undo = self.dir.undo();
-        let mut injection =
-            Injection::new(&session.stack, &session.recorder, &undo, number, step.fault, &step.target);
+        let mut injection = Injection::new(&session.stack, &session.recorder, &undo, number, step.fault, &step.target);
         let mut rng = StdRng::seed_from_u64(self.seed ^ (u64::from(number.0) << 32));
-        let injected =
-            injection.inject(&session.observer.candidates(), |count| rng.random_range(0..count)).await;
+        let injected = injection.inject(&session.observer.candidates(), |count| rng.random_range(0..count)).await;
         let begun = session.recorder.now();
         match injected {
             Ok(()) => self.restore_and_hold(number, step, task, &injection).await,
@@ -326,9 +315,8 @@ impl Run<'_> {
         let restored = wait::until("buyers are served again", deadline, LOOK_PERIOD, || async {
             let figures = self.view.snapshot();
             let clean_ms = figures.at.ms_since(effective).min(STEADY_MS as f64);
-            let served = clean_ms >= STEADY_MS as f64
-                && figures.sells_cleanly_for(STEADY_MS)
-                && figures.sold_since(effective);
+            let served =
+                clean_ms >= STEADY_MS as f64 && figures.sells_cleanly_for(STEADY_MS) && figures.sold_since(effective);
             if served || self.interrupted() {
                 return Look::Ready(figures);
             }

@@ -23,9 +23,7 @@ const FLUSH_PERIOD: Duration = Duration::from_millis(200);
 
 /// The history cannot be written.
 #[derive(Debug, Error)]
-#[error(
-    "the history {path} cannot be written: {source}; check the free space and the permissions of the runs folder"
-)]
+#[error("the history {path} cannot be written: {source}; check the free space and the permissions of the runs folder")]
 pub struct JournalError {
     path: PathBuf,
     source: io::Error,
@@ -64,8 +62,7 @@ impl Journal {
         let mut writer = joined.map_err(failed)?;
         let trailer = RunTrailer { at, records: writer.records(), samples };
         writer.write(&Event::End(trailer)).map_err(failed)?;
-        let file =
-            writer.finish().and_then(|out| out.into_inner().map_err(io::Error::from)).map_err(failed)?;
+        let file = writer.finish().and_then(|out| out.into_inner().map_err(io::Error::from)).map_err(failed)?;
         file.sync_all().map_err(failed)
     }
 }
@@ -103,12 +100,7 @@ mod tests {
     }
 
     fn stage(ms: u64) -> Event {
-        Event::Stage(StageEvent {
-            at: At::from_ms(ms),
-            stage: Stage::Steady,
-            step: None,
-            detail: String::new(),
-        })
+        Event::Stage(StageEvent { at: At::from_ms(ms), stage: Stage::Steady, step: None, detail: String::new() })
     }
 
     #[test]

@@ -159,12 +159,10 @@ impl RunDir {
     /// Reads a stored run.
     pub fn read(&self) -> Result<Stored, RunDirError> {
         let path = self.path.join("manifest.json");
-        let bytes =
-            std::fs::read(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
         let manifest = serde_json::from_slice(&bytes).map_err(|source| RunDirError::Json { path, source })?;
         let path = self.history();
-        let file =
-            std::fs::File::open(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
+        let file = std::fs::File::open(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
         let history = codec::read(file).map_err(|source| RunDirError::History { path, source })?;
         Ok(Stored { dir: self.clone(), history, manifest })
     }
@@ -184,12 +182,7 @@ impl Stored {
     /// Renders the reports beside the history.
     pub fn write_reports(&self, verdict: &Verdict) -> Result<(), RunDirError> {
         let excerpts = self.log_excerpts(verdict);
-        let input = ReportInput {
-            verdict,
-            manifest: &self.manifest,
-            history: &self.history,
-            log_excerpts: &excerpts,
-        };
+        let input = ReportInput { verdict, manifest: &self.manifest, history: &self.history, log_excerpts: &excerpts };
         self.dir.write("report.html", &html::render(&input)?)?;
         self.dir.write("summary.md", &markdown::render(verdict))?;
         self.dir.write("junit.xml", &junit::render(verdict)?)
@@ -208,11 +201,7 @@ impl Stored {
                 let Some((at, text)) = stamped(line, started) else { continue };
                 let near = verdict.steps.iter().any(|step| step.from <= at && at <= step.until);
                 if left > 0 && near && is_telling(text) {
-                    lines.push(LogLine {
-                        at,
-                        node: node.name.clone(),
-                        text: text.chars().take(300).collect(),
-                    });
+                    lines.push(LogLine { at, node: node.name.clone(), text: text.chars().take(300).collect() });
                     left -= 1;
                 }
             }

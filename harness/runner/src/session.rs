@@ -106,11 +106,7 @@ const FIRST_SALE_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Session {
     /// Boots a stack and proves that every entry point sells. Whatever goes wrong, nothing is left behind.
-    pub async fn boot(
-        options: SessionOptions,
-        run: RunId,
-        progress: &dyn Progress,
-    ) -> Result<Self, SessionError> {
+    pub async fn boot(options: SessionOptions, run: RunId, progress: &dyn Progress) -> Result<Self, SessionError> {
         let engine = Engine::connect().await?;
         let guard = options.guard_program.as_ref().map(|program| Guard::start(program, &run)).transpose()?;
         match Self::boot_on(&engine, options, &run, guard, progress).await {
@@ -177,9 +173,7 @@ impl Session {
                 let op = firedrill_core::ids::OpId(op);
                 match purchase_once(&target, entry, &codes, op, &clock, Duration::from_secs(15)).await {
                     Ok(attempt) if attempt.order.is_some() => Look::Ready(()),
-                    Ok(attempt) => {
-                        Look::NotYet(attempt.error.unwrap_or_else(|| format!("{:?}", attempt.outcome)))
-                    }
+                    Ok(attempt) => Look::NotYet(attempt.error.unwrap_or_else(|| format!("{:?}", attempt.outcome))),
                     Err(error) => Look::NotYet(error.to_string()),
                 }
             });

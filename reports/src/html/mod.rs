@@ -115,9 +115,7 @@ fn tiles(input: &ReportInput<'_>) -> Vec<Fact> {
     } else if t.lost == 0 {
         Fact::new("lost", "0").with_note("confirmed, and missing from the final read")
     } else {
-        Fact::new("lost", units::count(t.lost))
-            .with_note(format!("{} in money", units::money(t.lost_cents)))
-            .alarming()
+        Fact::new("lost", units::count(t.lost)).with_note(format!("{} in money", units::money(t.lost_cents))).alarming()
     };
     let worst = verdict.steps.iter().filter_map(|step| step.outage.as_ref());
     let worst = worst.max_by(|a, b| a.max_ms.total_cmp(&b.max_ms));

@@ -2,9 +2,7 @@
 
 use super::view::OpRef;
 use crate::units;
-use firedrill_core::history::{
-    At, Attempt, AttemptKind, History, OperationOutcome, Operations, Outcome, RejectReason,
-};
+use firedrill_core::history::{At, Attempt, AttemptKind, History, OperationOutcome, Operations, Outcome, RejectReason};
 use firedrill_core::ids::OpId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

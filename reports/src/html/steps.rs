@@ -66,10 +66,8 @@ pub(super) fn views(
         let window = Span { from: step.from.as_s(), to: step.until.as_s() };
         let span = window.padded((window.length() * 0.12).max(3.0), run);
         let milestones = milestones(step);
-        let marks: Vec<Mark> = milestones
-            .iter()
-            .filter_map(|m| Some(Mark { at_s: m.instant?.as_s(), letter: m.letter }))
-            .collect();
+        let marks: Vec<Mark> =
+            milestones.iter().filter_map(|m| Some(Mark { at_s: m.instant?.as_s(), letter: m.letter })).collect();
         let near = near_lanes(&lanes, step, span);
         let one = std::slice::from_ref(step);
         let (logs, more_logs) = logs(input, window);
@@ -152,8 +150,7 @@ fn facts(step: &StepVerdict, operations: &Operations, records: &mut Records<'_>)
     let acknowledged = |at: At| operations.iter().find(|o| o.acknowledged_at() == Some(at));
     let around = step.outage.iter().flat_map(|outage| [outage.from, outage.until]);
     let around: Vec<OpId> = around.filter_map(acknowledged).map(|o| o.id).collect();
-    let failed =
-        |o: &&Operation| matches!(o.outcome, OperationOutcome::InDoubt | OperationOutcome::NotApplied);
+    let failed = |o: &&Operation| matches!(o.outcome, OperationOutcome::InDoubt | OperationOutcome::NotApplied);
     let failed: Vec<OpId> = inside().filter(failed).map(|o| o.id).take(RECORDS_MAX).collect();
     let erring: Vec<OpId> = inside().filter(|o| o.errors > 0).map(|o| o.id).take(RECORDS_MAX).collect();
     let slowest = inside().filter(|o| o.order().is_some());
@@ -161,16 +158,14 @@ fn facts(step: &StepVerdict, operations: &Operations, records: &mut Records<'_>)
     let mut refs = |ops: Vec<OpId>| -> Vec<OpRef> { records.name(ops) };
     vec![
         Fact::new("Lost", units::count(step.lost)).alarming_if(step.lost > 0),
-        Fact::new("Longest time without a sale", units::maybe_bracket(step.outage.as_ref()))
-            .with_records(refs(around)),
+        Fact::new("Longest time without a sale", units::maybe_bracket(step.outage.as_ref())).with_records(refs(around)),
         Fact::new("Purchases due", units::count(step.operations)),
         Fact::new("Confirmed", units::count(step.acknowledged)),
         Fact::new("Failed for the buyer", units::count(step.failed)).with_records(refs(failed)),
         Fact::new("Exchanges with an error", units::count(step.errors)).with_records(refs(erring)),
         Fact::new("Median purchase time", units::duration(step.p50_ms)),
         Fact::new("99th percentile", units::duration(step.p99_ms)),
-        Fact::new("Longest purchase", units::duration(step.max_ms))
-            .with_records(refs(slowest.into_iter().collect())),
+        Fact::new("Longest purchase", units::duration(step.max_ms)).with_records(refs(slowest.into_iter().collect())),
     ]
 }
 

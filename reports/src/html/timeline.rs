@@ -32,10 +32,7 @@ pub(super) struct TierView {
 }
 
 /// Draws the timeline; none where the run had neither load nor faults.
-pub(super) fn view(
-    input: &ReportInput<'_>,
-    operations: &Operations,
-) -> Result<Option<TimelineView>, ReportError> {
+pub(super) fn view(input: &ReportInput<'_>, operations: &Operations) -> Result<Option<TimelineView>, ReportError> {
     let Some(span) = Span::of(input.history, input.verdict) else {
         return Ok(None);
     };

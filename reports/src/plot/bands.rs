@@ -48,12 +48,7 @@ pub(super) fn labels(pen: &mut Pen<'_>, frame: &Frame, steps: &[StepVerdict]) ->
 }
 
 /// Outages as brackets with their length, on the line at `y`.
-pub(super) fn outages(
-    pen: &mut Pen<'_>,
-    frame: &Frame,
-    steps: &[StepVerdict],
-    y: i32,
-) -> Result<(), ReportError> {
+pub(super) fn outages(pen: &mut Pen<'_>, frame: &Frame, steps: &[StepVerdict], y: i32) -> Result<(), ReportError> {
     let mut free = frame.left;
     for step in visible(frame, steps) {
         let Some(outage) = step.outage else { continue };

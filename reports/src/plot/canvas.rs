@@ -148,21 +148,14 @@ impl Pen<'_> {
     }
 
     /// A text on the line whose middle is `at.1`.
-    pub(crate) fn text(
-        &mut self,
-        ink: Ink,
-        anchor: Anchor,
-        at: (i32, i32),
-        text: &str,
-    ) -> Result<(), ReportError> {
+    pub(crate) fn text(&mut self, ink: Ink, anchor: Anchor, at: (i32, i32), text: &str) -> Result<(), ReportError> {
         let h = match anchor {
             Anchor::Start => HPos::Left,
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
         let colour = ink.colour();
-        let style =
-            TextStyle::from(("sans-serif", 12).into_font()).color(&colour).pos(Pos::new(h, VPos::Center));
+        let style = TextStyle::from(("sans-serif", 12).into_font()).color(&colour).pos(Pos::new(h, VPos::Center));
         self.backend.draw_text(&crate::units::clean(text), &style, at).map_err(failed)
     }
 }

@@ -112,8 +112,7 @@ impl Frame {
             let x = self.x(s);
             pen.line(Ink::Axis, (x, self.bottom), (x, self.bottom + 4))?;
             // A label at the very end would stick out of the sheet.
-            let (anchor, x) =
-                if x > self.right - 16 { (Anchor::End, self.right + 6) } else { (Anchor::Middle, x) };
+            let (anchor, x) = if x > self.right - 16 { (Anchor::End, self.right + 6) } else { (Anchor::Middle, x) };
             pen.text(Ink::Muted, anchor, (x, self.bottom + 15), &time_label(s, step))?;
         }
         Ok(())
@@ -130,10 +129,8 @@ fn nice_step(max: f64, parts: usize) -> f64 {
 
 /// A step of time that people count in.
 fn time_step(length_s: f64, labels: usize) -> f64 {
-    const STEPS: [f64; 17] = [
-        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0,
-        7200.0,
-    ];
+    const STEPS: [f64; 17] =
+        [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0];
     let fits = |step: &f64| length_s / step <= labels as f64;
     STEPS.into_iter().find(fits).unwrap_or_else(|| nice_step(length_s / 3600.0, labels) * 3600.0)
 }

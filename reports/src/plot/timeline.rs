@@ -42,12 +42,7 @@ fn ceiling(per_s: &[f64], max: f64) -> f64 {
 }
 
 /// Writes their height on peaks that do not fit, the highest of each group.
-fn cut_peaks(
-    pen: &mut Pen<'_>,
-    series: &TimeSeries,
-    frame: &Frame,
-    per_s: &[f64],
-) -> Result<(), ReportError> {
+fn cut_peaks(pen: &mut Pen<'_>, series: &TimeSeries, frame: &Frame, per_s: &[f64]) -> Result<(), ReportError> {
     let Scale::Linear { max, .. } = frame.scale else {
         return Ok(());
     };
@@ -89,11 +84,7 @@ pub(crate) fn errors(series: &TimeSeries, steps: &[StepVerdict]) -> Result<Strin
 }
 
 /// Purchase time and service time.
-pub(crate) fn latency(
-    series: &TimeSeries,
-    steps: &[StepVerdict],
-    limit_ms: f64,
-) -> Result<String, ReportError> {
+pub(crate) fn latency(series: &TimeSeries, steps: &[StepVerdict], limit_ms: f64) -> Result<String, ReportError> {
     let seen = || series.p50_ms.iter().chain(&series.p99_ms).chain(&series.service_ms).flatten();
     let max = seen().copied().fold(limit_ms, f64::max);
     let min = seen().copied().fold(f64::INFINITY, f64::min).min(limit_ms);

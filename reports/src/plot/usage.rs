@@ -39,8 +39,7 @@ impl TierUsage {
 
 /// Sums usage up by tier, the busiest tier first.
 pub(crate) fn tier_usage(history: &History, manifest: &Manifest, span: Span) -> Vec<TierUsage> {
-    let mut tier_of: BTreeMap<&NodeName, &TierName> =
-        history.observations().map(|o| (&o.node, &o.tier)).collect();
+    let mut tier_of: BTreeMap<&NodeName, &TierName> = history.observations().map(|o| (&o.node, &o.tier)).collect();
     tier_of.extend(manifest.nodes.iter().map(|node| (&node.name, &node.tier)));
     let mut samples: BTreeMap<&TierName, BTreeMap<&NodeName, Vec<&Usage>>> = BTreeMap::new();
     for event in &history.events {
@@ -49,8 +48,7 @@ pub(crate) fn tier_usage(history: &History, manifest: &Manifest, span: Span) -> 
             samples.entry(tier).or_default().entry(&usage.node).or_default().push(usage);
         }
     }
-    let mut tiers: Vec<TierUsage> =
-        samples.into_iter().map(|(tier, nodes)| of_tier(tier, &nodes, span)).collect();
+    let mut tiers: Vec<TierUsage> = samples.into_iter().map(|(tier, nodes)| of_tier(tier, &nodes, span)).collect();
     tiers.sort_by(|a, b| b.cpu_mean.total_cmp(&a.cpu_mean).then_with(|| a.tier.cmp(&b.tier)));
     tiers
 }
@@ -99,8 +97,7 @@ pub(crate) fn cpu(tiers: &[TierUsage], steps: &[StepVerdict], span: Span) -> Res
         let width = bucket_width(span.length());
         for (tier, ink) in tiers.iter().zip(Ink::TIERS) {
             let place = |i: usize| frame.x(span.from + (i as f64 + 0.5) * width);
-            let points: Vec<_> =
-                tier.cpu.iter().enumerate().map(|(i, v)| v.map(|v| (place(i), frame.y(v)))).collect();
+            let points: Vec<_> = tier.cpu.iter().enumerate().map(|(i, v)| v.map(|v| (place(i), frame.y(v)))).collect();
             for run in points.split(Option::is_none) {
                 pen.path(ink, &run.iter().flatten().copied().collect::<Vec<_>>())?;
             }

@@ -134,8 +134,7 @@ fn checks() -> Vec<CheckResult> {
         "Did sales and redundancy come back as fast as promised?",
         "the longest time without a sale was 8.2 s, and 5.0 s were promised",
     );
-    recovery.numbers =
-        BTreeMap::from([("outage_max_ms".to_owned(), 8_167.0), ("whole_max_ms".to_owned(), 6_900.0)]);
+    recovery.numbers = BTreeMap::from([("outage_max_ms".to_owned(), 8_167.0), ("whole_max_ms".to_owned(), 6_900.0)]);
     recovery.findings = vec![
         Finding::new("nothing was sold for 7.9–8.2 s after the primary was killed")
             .with_at(At::from_ms(30_054))
@@ -204,9 +203,7 @@ pub(crate) fn manifest() -> Manifest {
         ],
         nodes: NODES.iter().map(node).collect(),
         boot: boot.map(|(what, at_ms)| BootStep { what: what.to_owned(), at_ms }).into(),
-        not_covered: vec![
-            "tier lb has one node and is not killed: the provider's balancer stands for it".to_owned(),
-        ],
+        not_covered: vec!["tier lb has one node and is not killed: the provider's balancer stands for it".to_owned()],
     }
 }
 
@@ -231,7 +228,5 @@ pub(crate) fn logs() -> Vec<LogLine> {
         (35_610, "pg2", "LOG: received promote request"),
         (35_640, "pg2", "LOG: selected new timeline ID: 2"),
     ];
-    lines
-        .map(|(at, node, text)| LogLine { at: At::from_ms(at), node: node.into(), text: text.to_owned() })
-        .into()
+    lines.map(|(at, node, text)| LogLine { at: At::from_ms(at), node: node.into(), text: text.to_owned() }).into()
 }

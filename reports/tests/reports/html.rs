@@ -162,8 +162,7 @@ fn nothing_from_the_run_becomes_markup() {
 #[test]
 fn a_run_without_anything_renders() {
     let (conclusion, reasons) = conclude(&[], &[]);
-    let verdict =
-        Verdict { steps: Vec::new(), checks: Vec::new(), conclusion, reasons, ..fixture::verdict() };
+    let verdict = Verdict { steps: Vec::new(), checks: Vec::new(), conclusion, reasons, ..fixture::verdict() };
     let mut manifest = fixture::manifest();
     manifest.images.clear();
     manifest.nodes.clear();

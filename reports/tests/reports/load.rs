@@ -2,8 +2,8 @@
 
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, Event, FaultEvent, History, LedgerRow, NodeState, Observation, OrderAck,
-    Outcome, Role, RunHeader, RunTrailer, SourceRead, Usage,
+    At, Attempt, AttemptKind, Event, FaultEvent, History, LedgerRow, NodeState, Observation, OrderAck, Outcome, Role,
+    RunHeader, RunTrailer, SourceRead, Usage,
 };
 use firedrill_core::ids::{BuyerId, OpId, StepId};
 use firedrill_core::verdict::Outage;
@@ -108,15 +108,7 @@ fn purchase(i: u64, due: u64, events: &mut Vec<Event>) {
     events.push(attempt(i, number, due, at, at + took, Outcome::Acknowledged, None));
 }
 
-fn attempt(
-    i: u64,
-    number: u32,
-    due: u64,
-    from: u64,
-    to: u64,
-    outcome: Outcome,
-    error: Option<&str>,
-) -> Event {
+fn attempt(i: u64, number: u32, due: u64, from: u64, to: u64, outcome: Outcome, error: Option<&str>) -> Event {
     let code = format!("FD{i:05}");
     let email = format!("{i}@example.org");
     let order = (outcome == Outcome::Acknowledged).then(|| OrderAck {
@@ -222,8 +214,7 @@ fn usage(seconds: u64, events: &mut Vec<Event>) {
                 ("lb", _) => 6,
                 _ => 4,
             };
-            let dead =
-                (*node == "pg1" && (30..54).contains(&s)) || (*node == "web-1" && (75..89).contains(&s));
+            let dead = (*node == "pg1" && (30..54).contains(&s)) || (*node == "web-1" && (75..89).contains(&s));
             events.push(Event::Usage(Usage {
                 at: At::from_ms(s * 1_000 + 400),
                 node: (*node).into(),

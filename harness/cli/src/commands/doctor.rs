@@ -26,21 +26,14 @@ pub(crate) async fn doctor() -> Result<Exit, Failure> {
     line(true, "engine", format!("Docker {}, API {}, {}", host.engine, host.api, host.details));
     line(true, "kernel", format!("{}, {} cores", host.kernel, host.cores));
     let gib = host.memory_bytes as f64 / f64::from(1 << 30);
-    line(
-        host.memory_bytes >= MEMORY_WANTED,
-        "memory",
-        format!("{gib:.1} GiB (a drill of pretix-ha wants 6)"),
-    );
+    line(host.memory_bytes >= MEMORY_WANTED, "memory", format!("{gib:.1} GiB (a drill of pretix-ha wants 6)"));
     let cache = cache_folder();
     let writable = std::fs::create_dir_all(&cache);
     let problem = writable.as_ref().err().map_or_else(String::new, |error| format!(": {error}"));
     line(writable.is_ok(), "cache", format!("{}{problem}", cache.display()));
     let runs = residue::runs(&engine).await?;
-    let dead: Vec<String> = runs
-        .iter()
-        .filter(|(_, owner)| !labels::owner_is_alive(owner))
-        .map(|(run, _)| run.to_string())
-        .collect();
+    let dead: Vec<String> =
+        runs.iter().filter(|(_, owner)| !labels::owner_is_alive(owner)).map(|(run, _)| run.to_string()).collect();
     let text = if dead.is_empty() {
         format!("{} stacks of living runs", runs.len())
     } else {

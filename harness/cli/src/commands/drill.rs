@@ -28,10 +28,7 @@ pub(crate) fn plan(args: &CertifyArgs) -> Result<Exit, Failure> {
     for tier in topology.tiers() {
         println!("  {:<10} {} nodes", tier.name, tier.nodes);
     }
-    println!(
-        "profile {}, agreement {}, {} purchases per second:",
-        args.profile, sla.name, drill.load.rate_per_s
-    );
+    println!("profile {}, agreement {}, {} purchases per second:", args.profile, sla.name, drill.load.rate_per_s);
     for (index, step) in drill.schedule().enumerate() {
         println!("  {:>2}. {} {}", index + 1, step.fault, step.target);
     }
@@ -87,11 +84,7 @@ fn check_targets(drill: &Drill, topology: &firedrill_core::topology::Topology) -
     let nodes = topology.nodes();
     let candidates: Vec<Candidate> = nodes
         .iter()
-        .map(|node| Candidate {
-            node: node.name.clone(),
-            tier: node.service.tier.clone(),
-            role: Role::Serving,
-        })
+        .map(|node| Candidate { node: node.name.clone(), tier: node.service.tier.clone(), role: Role::Serving })
         .collect();
     for (index, step) in drill.steps.iter().enumerate() {
         let checked = step.target.check(&candidates);
@@ -102,18 +95,11 @@ fn check_targets(drill: &Drill, topology: &firedrill_core::topology::Topology) -
 
 fn rand_seed() -> u64 {
     // Short enough to be typed.
-    u64::from(std::process::id())
-        ^ (std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into()))
+    u64::from(std::process::id()) ^ (std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into()))
 }
 
 /// Boots, drills, removes, and says the verdict. Ctrl-C and SIGTERM end the drill early and cleanly.
-async fn execute(
-    folder: PathBuf,
-    drill: &Drill,
-    sla: &Sla,
-    seed: u64,
-    replay: &str,
-) -> Result<Exit, Failure> {
+async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &str) -> Result<Exit, Failure> {
     let progress = progress::display();
     let interrupt = on_interrupt(Arc::clone(&progress));
     let options = SessionOptions {
@@ -148,9 +134,8 @@ fn writable(runs: &Path) -> anyhow::Result<()> {
     let written = std::fs::create_dir_all(runs)
         .and_then(|()| std::fs::write(&probe, ""))
         .and_then(|()| std::fs::remove_file(&probe));
-    written.with_context(|| {
-        format!("the folder {} cannot be written; set FIREDRILL_RUNS to one that can", runs.display())
-    })
+    written
+        .with_context(|| format!("the folder {} cannot be written; set FIREDRILL_RUNS to one that can", runs.display()))
 }
 
 fn conclude(executed: &Executed, closed: Result<(), SessionError>) -> Result<Exit, Failure> {
@@ -192,7 +177,8 @@ fn on_interrupt(progress: Arc<dyn Progress>) -> watch::Receiver<bool> {
             if round == 1 {
                 std::process::exit(130);
             }
-            progress.note("interrupted: ending the drill, undoing faults and judging what there is (again to end at once)");
+            progress
+                .note("interrupted: ending the drill, undoing faults and judging what there is (again to end at once)");
             let _ = sender.send(true);
         }
     });

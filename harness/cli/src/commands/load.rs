@@ -77,15 +77,12 @@ fn target(args: &LoadArgs) -> Result<Target> {
     let mut entries = Vec::new();
     let mut host = args.host.clone();
     for url in &args.urls {
-        let rest = url
-            .strip_prefix("http://")
-            .with_context(|| format!("{url}: only http:// URLs are understood"))?;
+        let rest = url.strip_prefix("http://").with_context(|| format!("{url}: only http:// URLs are understood"))?;
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.is_empty() {
             bail!("{url}: the URL has no host");
         }
-        let with_port =
-            if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
         let mut addresses =
             with_port.to_socket_addrs().with_context(|| format!("{url}: the host cannot be resolved"))?;
         let addr = addresses.next().with_context(|| format!("{url}: the host has no address"))?;

@@ -19,9 +19,8 @@ pub(crate) async fn up(args: &UpArgs) -> Result<Exit, Failure> {
         guard_program: None,
     };
     let run = new_run_id();
-    let session = Session::boot(options, run.clone(), progress::display().as_ref())
-        .await
-        .map_err(super::drill::refused)?;
+    let session =
+        Session::boot(options, run.clone(), progress::display().as_ref()).await.map_err(super::drill::refused)?;
     println!("{run} is up:");
     for (node, address) in session.stack.entries() {
         println!("  {node:<10} http://{address}/  (Host: localhost)");
@@ -40,11 +39,7 @@ pub(crate) async fn down(args: &DownArgs) -> Result<Exit, Failure> {
     let runs = residue::runs(&engine).await?;
     let chosen: Vec<RunId> = match &args.run {
         Some(run) => vec![RunId::new(run.clone())],
-        None => runs
-            .iter()
-            .filter(|(_, owner)| *owner == labels::OWNER_NOBODY)
-            .map(|(run, _)| run.clone())
-            .collect(),
+        None => runs.iter().filter(|(_, owner)| *owner == labels::OWNER_NOBODY).map(|(run, _)| run.clone()).collect(),
     };
     if let Some(run) = chosen.iter().find(|run| !runs.contains_key(run)) {
         let known = runs.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");

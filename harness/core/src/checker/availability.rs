@@ -23,15 +23,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let demand = &evidence.demand;
     let shares = Shares::of(&demand.dues);
     let run = shares.shortfalls(evidence.sla);
-    let mut findings: Vec<Finding> =
-        run.into_iter().map(|text| Finding::new(format!("whole run: {text}"))).collect();
+    let mut findings: Vec<Finding> = run.into_iter().map(|text| Finding::new(format!("whole run: {text}"))).collect();
     for window in evidence.windows.iter().filter(|window| window.injected) {
         let dues = demand.between(window.from, window.until);
         if dues.len() < OPERATIONS_MIN {
             continue;
         }
-        let failed =
-            dues.iter().filter(|due| due.service == super::demand::Service::Failed).map(|due| due.op);
+        let failed = dues.iter().filter(|due| due.service == super::demand::Service::Failed).map(|due| due.op);
         let failed: Vec<_> = failed.collect();
         findings.extend(Shares::of(dues).shortfalls(evidence.sla).into_iter().map(|text| {
             Finding::new(format!("{}, {} {}: {text}", window.step, window.fault, window.target))
@@ -64,8 +62,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
 fn in_words(shares: Shares, evidence: &Evidence<'_>) -> String {
     let promised = &evidence.sla.availability;
     let class = |name: &str, tally: Tally, wanted: f64| {
-        let text =
-            |percent| format!("{percent:.2} % of {} purchases served {name}, promised {wanted} %", tally.due);
+        let text = |percent| format!("{percent:.2} % of {} purchases served {name}, promised {wanted} %", tally.due);
         tally.percent().map(text)
     };
     let normal = class("in normal use", shares.normal, promised.normal_percent);

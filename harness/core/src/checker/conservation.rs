@@ -43,8 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, gravest first.
-    pub const ALL: [Self; 5] =
-        [Self::Lost, Self::Duplicated, Self::Resurrected, Self::Phantom, Self::Altered];
+    pub const ALL: [Self; 5] = [Self::Lost, Self::Duplicated, Self::Resurrected, Self::Phantom, Self::Altered];
 
     /// Its name in numbers and reasons.
     pub fn name(self) -> &'static str {
@@ -66,13 +65,9 @@ impl Kind {
             Self::Duplicated => {
                 "retry with the same order code only, and fence the old primary before another is promoted"
             }
-            Self::Resurrected => {
-                "check which component answers with a refusal after the database has committed"
-            }
+            Self::Resurrected => "check which component answers with a refusal after the database has committed",
             Self::Phantom => "look for a second writer, or for tasks that a restarted broker delivered again",
-            Self::Altered => {
-                "compare the rows by their primary keys: an old primary may have written to them"
-            }
+            Self::Altered => "compare the rows by their primary keys: an old primary may have written to them",
         }
     }
 }
@@ -135,9 +130,7 @@ impl Account {
         account.compare_operations(&ops, &rows);
         account.compare_rows(&ops, &rows);
         account.compare_keys(operations);
-        account
-            .anomalies
-            .sort_by(|a, b| (a.kind, &a.code, a.op, &a.detail).cmp(&(b.kind, &b.code, b.op, &b.detail)));
+        account.anomalies.sort_by(|a, b| (a.kind, &a.code, a.op, &a.detail).cmp(&(b.kind, &b.code, b.op, &b.detail)));
         account
     }
 
@@ -182,9 +175,7 @@ impl Account {
             }
             let row = rows.get(next).filter(|row| row.code == op.code);
             match (&op.outcome, row) {
-                (OperationOutcome::Acknowledged { .. }, None) => {
-                    self.add(Kind::Lost, op, "not in the database")
-                }
+                (OperationOutcome::Acknowledged { .. }, None) => self.add(Kind::Lost, op, "not in the database"),
                 (OperationOutcome::Acknowledged { order, .. }, Some(row)) => {
                     if let Some(difference) = difference(order, row) {
                         self.add(Kind::Altered, op, difference);
@@ -228,12 +219,7 @@ impl Account {
                 self.add_row(Kind::Duplicated, same[0], op, format!("{} rows with one code", same.len()));
             }
             if op.is_none() {
-                self.add_row(
-                    Kind::Phantom,
-                    same[0],
-                    None,
-                    "in the database, and never ordered under this code",
-                );
+                self.add_row(Kind::Phantom, same[0], None, "in the database, and never ordered under this code");
             }
             for token in tokens().filter(|token| *token != code) {
                 let under = strays.entry(token).or_default();
@@ -263,11 +249,7 @@ impl Account {
                 let id = ids.insert(ticket.id, op.id).filter(|other| *other != op.id);
                 let secret = secrets.insert(&ticket.secret, op.id).filter(|other| *other != op.id);
                 if let Some(other) = id.or(secret) {
-                    self.add(
-                        Kind::Duplicated,
-                        op,
-                        format!("ticket {} was confirmed to {other} too", ticket.id),
-                    );
+                    self.add(Kind::Duplicated, op, format!("ticket {} was confirmed to {other} too", ticket.id));
                 }
             }
         }
@@ -289,8 +271,7 @@ fn difference(order: &OrderAck, row: &LedgerRow) -> Option<String> {
     if matches!(row.status.as_str(), "c" | "e") && row.status != order.status {
         return Some(format!("status {}, confirmed {}", row.status, order.status));
     }
-    let mut confirmed: Vec<_> =
-        order.positions.iter().map(|p| (p.id, p.item, p.price_cents, &p.secret)).collect();
+    let mut confirmed: Vec<_> = order.positions.iter().map(|p| (p.id, p.item, p.price_cents, &p.secret)).collect();
     let live = row.positions.iter().filter(|p| !p.canceled);
     let mut stored: Vec<_> = live.map(|p| (p.id, p.item, p.price_cents, &p.secret)).collect();
     confirmed.sort_unstable();
@@ -316,13 +297,10 @@ fn findings(evidence: &Evidence<'_>) -> Vec<Finding> {
     }
     let finding = |((kind, step), group): ((Kind, Option<StepId>), Vec<&Anomaly>)| {
         let cents: i64 = group.iter().map(|anomaly| anomaly.cents).sum();
-        let money =
-            format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100);
+        let money = format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100);
         let (count, name) = (group.len(), kind.name());
-        let summary =
-            format!("{count} orders {name}, worth {money}; first {}: {}", group[0].code, group[0].detail);
-        let nodes =
-            windows.iter().find(|window| Some(window.step) == step).map(|window| window.nodes.clone());
+        let summary = format!("{count} orders {name}, worth {money}; first {}: {}", group[0].code, group[0].detail);
+        let nodes = windows.iter().find(|window| Some(window.step) == step).map(|window| window.nodes.clone());
         let mut finding = Finding::new(summary)
             .with_ops(group.iter().filter_map(|anomaly| anomaly.op))
             .with_step(step)
@@ -351,8 +329,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("in_doubt_and_absent", account.vanished as f64),
         ("foreign", account.foreign as f64),
     ]);
-    let mut reason =
-        format!("{} of {} acknowledged orders lost", account.count(Kind::Lost), account.acknowledged);
+    let mut reason = format!("{} of {} acknowledged orders lost", account.count(Kind::Lost), account.acknowledged);
     for kind in Kind::ALL.into_iter().skip(1).filter(|kind| account.count(*kind) > 0) {
         reason += &format!(", {} {}", account.count(kind), kind.name());
     }

@@ -86,12 +86,9 @@ impl Shares {
     /// The classes that were served less than was promised, in words.
     pub fn shortfalls(self, sla: &Sla) -> Vec<String> {
         let promised = &sla.availability;
-        let classes = [
-            ("in normal use", self.normal, promised.normal_percent),
-            ("in peaks", self.peak, promised.peak_percent),
-        ];
-        let short =
-            classes.into_iter().filter(|(_, tally, wanted)| tally.percent().is_some_and(|p| p < *wanted));
+        let classes =
+            [("in normal use", self.normal, promised.normal_percent), ("in peaks", self.peak, promised.peak_percent)];
+        let short = classes.into_iter().filter(|(_, tally, wanted)| tally.percent().is_some_and(|p| p < *wanted));
         short
             .map(|(name, tally, wanted)| {
                 let percent = tally.percent().unwrap_or(0.0);
@@ -118,12 +115,8 @@ impl Demand {
     /// Collects the due purchases of a history. Where the stages are missing, the load is taken to last
     /// from the first due time to the last.
     pub fn of(history: &History, operations: &Operations, sla: &Sla) -> Self {
-        let served = operations.iter().map(|op| Due {
-            op: op.id,
-            at: op.intended,
-            service: service(&op.outcome),
-            peak: false,
-        });
+        let served =
+            operations.iter().map(|op| Due { op: op.id, at: op.intended, service: service(&op.outcome), peak: false });
         let refused = history.events.iter().filter_map(|event| match event {
             Event::Refused(refusal) => {
                 Some(Due { op: refusal.op, at: refusal.intended, service: Service::Failed, peak: false })
@@ -176,8 +169,6 @@ fn service(outcome: &OperationOutcome) -> Service {
     match outcome {
         OperationOutcome::Acknowledged { .. } => Service::Sold,
         OperationOutcome::Rejected(RejectReason::SoldOut) => Service::SoldOut,
-        OperationOutcome::Rejected(_) | OperationOutcome::InDoubt | OperationOutcome::NotApplied => {
-            Service::Failed
-        }
+        OperationOutcome::Rejected(_) | OperationOutcome::InDoubt | OperationOutcome::NotApplied => Service::Failed,
     }
 }

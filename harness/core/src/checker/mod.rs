@@ -154,8 +154,7 @@ pub fn judge(history: &History, sla: &Sla) -> Verdict {
 
 /// Totals of a run.
 fn totals(evidence: &Evidence<'_>) -> Totals {
-    let count =
-        |wanted: fn(&Operation) -> bool| evidence.operations.iter().filter(|op| wanted(op)).count() as u64;
+    let count = |wanted: fn(&Operation) -> bool| evidence.operations.iter().filter(|op| wanted(op)).count() as u64;
     let account = &evidence.account;
     Totals {
         operations: evidence.operations.len() as u64,

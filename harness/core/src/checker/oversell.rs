@@ -83,10 +83,8 @@ fn in_database(quota: &Quota<'_>) -> Option<Finding> {
     let beyond = |row: &&QuotaRow| row.sold.saturating_sub(row.size.unwrap_or(u64::MAX));
     let worst = quota.rows.iter().copied().max_by_key(beyond).filter(|row| beyond(row) > 0)?;
     let size = worst.size.unwrap_or_default();
-    let summary =
-        format!("{} of {size} tickets of quota {} sold, as {} counts", worst.sold, worst.name, worst.source);
-    let remedy =
-        "read and lock quotas on the primary only: no statement load balancing for the shop's connection";
+    let summary = format!("{} of {size} tickets of quota {} sold, as {} counts", worst.sold, worst.name, worst.source);
+    let remedy = "read and lock quotas on the primary only: no statement load balancing for the shop's connection";
     Some(Finding::new(summary).with_at(worst.at).with_nodes([worst.source.clone()]).with_remedy(remedy))
 }
 
@@ -98,11 +96,7 @@ fn in_hands(quota: &Quota<'_>, evidence: &Evidence<'_>) -> Option<Finding> {
         .operations
         .iter()
         .filter_map(|op| {
-            Some((
-                op.acknowledged_at()?,
-                op.id,
-                tickets(op.order()?.positions.iter().map(|p| p.item), &items),
-            ))
+            Some((op.acknowledged_at()?, op.id, tickets(op.order()?.positions.iter().map(|p| p.item), &items)))
         })
         .filter(|(_, _, count)| *count > 0)
         .collect();
@@ -154,9 +148,7 @@ fn false_sold_out(quotas: &BTreeMap<u64, Quota<'_>>, evidence: &Evidence<'_>) ->
         rooms.push(room(quota, &rows, largest, evidence)?);
     }
     let has_room = |at: At| rooms.iter().all(|room| room.least_until(at) >= largest as i64);
-    Some(
-        sold_out(evidence).filter(|op| !rooms.is_empty() && has_room(op.completed)).map(|op| op.id).collect(),
-    )
+    Some(sold_out(evidence).filter(|op| !rooms.is_empty() && has_room(op.completed)).map(|op| op.id).collect())
 }
 
 /// The least room that a quota had until an instant, by what certainly cannot have been sold.
@@ -180,9 +172,8 @@ fn room(quota: &Quota<'_>, rows: &[&LedgerRow], largest: u64, evidence: &Evidenc
     let last = quota.rows.iter().rev().find(|row| row.source == authority.source)?;
     let items = items(quota);
     let is_ours = |row: &&&LedgerRow| row.token.as_deref() == Some(row.code.as_str());
-    let live = |row: &&LedgerRow| -> u64 {
-        tickets(row.positions.iter().filter(|p| !p.canceled).map(|p| p.item), &items)
-    };
+    let live =
+        |row: &&LedgerRow| -> u64 { tickets(row.positions.iter().filter(|p| !p.canceled).map(|p| p.item), &items) };
     let ours: u64 = rows.iter().filter(is_ours).map(live).sum();
     let mut sold_max: Vec<(At, i64)> = evidence
         .operations
@@ -209,7 +200,6 @@ fn false_sold_out_finding(ops: &[OpId], evidence: &Evidence<'_>) -> Option<Findi
     let first = evidence.operations.get(*ops.first()?)?;
     let summary = format!("{} purchases refused as sold out although there was room", ops.len());
     let step = step::step_at(&evidence.windows, first.completed).map(|window| window.step);
-    let finding =
-        Finding::new(summary).with_at(first.completed).with_ops(ops.iter().copied()).with_step(step);
+    let finding = Finding::new(summary).with_at(first.completed).with_ops(ops.iter().copied()).with_step(step);
     Some(finding.with_remedy("look for a stale read of the quota: a lagging standby, an old cache"))
 }

@@ -64,9 +64,7 @@ fn whole(evidence: &Evidence<'_>) -> Vec<Finding> {
         missing.push(Finding::new("the history has no header"));
     }
     match history.trailer() {
-        None => {
-            missing.push(Finding::new("the history has no trailer: the run did not come to its planned end"))
-        }
+        None => missing.push(Finding::new("the history has no trailer: the run did not come to its planned end")),
         Some(trailer) => {
             let before = history.events.iter().filter(|event| !matches!(event, Event::End(_))).count() as u64;
             if trailer.records != before {
@@ -120,11 +118,8 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
     });
     let mut missing: Vec<Finding> = quiet
         .map(|window| {
-            let text = format!(
-                "{}: no purchase was acknowledged in the {:.0} s before it",
-                window.step,
-                alive_ms / 1e3
-            );
+            let text =
+                format!("{}: no purchase was acknowledged in the {:.0} s before it", window.step, alive_ms / 1e3);
             Finding::new(text).with_at(window.from).with_step(Some(window.step))
         })
         .collect();
@@ -163,8 +158,7 @@ fn proofs(evidence: &Evidence<'_>) -> Vec<Finding> {
 /// Every node that matters was asked at least once: "nothing changed" is not "nobody looked".
 fn observers(evidence: &Evidence<'_>) -> Option<Finding> {
     let trailer = evidence.history.trailer()?;
-    let samples: BTreeMap<&NodeName, u64> =
-        trailer.samples.iter().map(|(node, count)| (node, *count)).collect();
+    let samples: BTreeMap<&NodeName, u64> = trailer.samples.iter().map(|(node, count)| (node, *count)).collect();
     let hit = evidence.windows.iter().flat_map(|window| &window.nodes);
     let nodes: BTreeSet<&NodeName> = samples.keys().copied().chain(hit).collect();
     if nodes.is_empty() {

@@ -75,8 +75,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     } else if let Some(damage) = evidence.damage() {
         (Judgement::Unknown, damage)
     } else {
-        let text =
-            format!("two primaries for at most {:.1} s, {count} reigns in {tiers} tiers", longest_ms / 1e3);
+        let text = format!("two primaries for at most {:.1} s, {count} reigns in {tiers} tiers", longest_ms / 1e3);
         (Judgement::Pass, text)
     };
     let numbers = numbers([
@@ -106,9 +105,7 @@ fn reigns<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a TierName, Vec<Reign<'a>>>
             let next = chunks.get(index + 1).map(|next| next[0]);
             let until = match next {
                 None => end,
-                Some(next) if next.role == Role::Unreachable => {
-                    At(next.at.0.saturating_sub(SAMPLING_MS * 1_000_000))
-                }
+                Some(next) if next.role == Role::Unreachable => At(next.at.0.saturating_sub(SAMPLING_MS * 1_000_000)),
                 Some(next) => next.at,
             };
             let reign = Reign { node, from: same[0].at.max(begin), until: until.max(last.at) };
@@ -146,7 +143,5 @@ fn describe(overlap: &Overlap<'_>, evidence: &Evidence<'_>) -> Finding {
         .with_at(overlap.from)
         .with_step(step::step_at(&evidence.windows, overlap.from).map(|window| window.step))
         .with_nodes([old.clone(), new.clone()])
-        .with_remedy(
-            "let a node ask who is primary before it starts as one, and fence the old one at promotion",
-        )
+        .with_remedy("let a node ask who is primary before it starts as one, and fence the old one at promotion")
 }

@@ -44,8 +44,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     for read in evidence.history.sources() {
         last.insert(&read.source, read);
     }
-    let others: Vec<&SourceRead> =
-        last.into_values().filter(|read| read.source != authority.source).collect();
+    let others: Vec<&SourceRead> = last.into_values().filter(|read| read.source != authority.source).collect();
     let reference = sorted(ledger::rows(evidence.history, authority));
     let mut findings = Vec::new();
     let mut differences = 0;
@@ -54,13 +53,10 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         differences += difference.count();
         findings.extend(describe(authority, other, &difference));
         if other.role == Role::Primary {
-            let text = format!(
-                "{} and {} both say that they are the primary at the end",
-                authority.source, other.source
-            );
-            let finding = Finding::new(text)
-                .with_at(other.at)
-                .with_nodes([authority.source.clone(), other.source.clone()]);
+            let text =
+                format!("{} and {} both say that they are the primary at the end", authority.source, other.source);
+            let finding =
+                Finding::new(text).with_at(other.at).with_nodes([authority.source.clone(), other.source.clone()]);
             findings.insert(0, finding.with_remedy("fence the old primary before it may start again"));
         }
     }
@@ -75,11 +71,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     } else if others.is_empty() {
         (Judgement::Pass, format!("one database, {}: nothing to compare", authority.source))
     } else {
-        let text = format!(
-            "0 differences in {} orders between {} and {compared} others",
-            reference.len(),
-            authority.source
-        );
+        let text =
+            format!("0 differences in {} orders between {} and {compared} others", reference.len(), authority.source);
         (Judgement::Pass, text)
     };
     let numbers = numbers([
@@ -94,17 +87,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
 /// authority's tier while the run lasted and never read.
 fn unread(evidence: &Evidence<'_>, authority: &SourceRead, others: &[&SourceRead]) -> Vec<String> {
     let incomplete = others.iter().filter(|read| !read.complete);
-    let mut unread: Vec<String> =
-        incomplete.map(|read| format!("{} ({})", read.source, read.detail)).collect();
+    let mut unread: Vec<String> = incomplete.map(|read| format!("{} ({})", read.source, read.detail)).collect();
     let mut seen = evidence.history.observations();
     if let Some(tier) = seen.find(|seen| seen.node == authority.source).map(|seen| &seen.tier) {
         let of_tier = evidence.history.observations().filter(|seen| seen.tier == *tier);
         let members: BTreeSet<&NodeName> = of_tier.map(|seen| &seen.node).collect();
-        let known =
-            |node: &NodeName| *node == authority.source || others.iter().any(|read| read.source == *node);
-        unread.extend(
-            members.into_iter().filter(|node| !known(node)).map(|node| format!("{node} (never asked)")),
-        );
+        let known = |node: &NodeName| *node == authority.source || others.iter().any(|read| read.source == *node);
+        unread.extend(members.into_iter().filter(|node| !known(node)).map(|node| format!("{node} (never asked)")));
     }
     unread
 }

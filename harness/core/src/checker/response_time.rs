@@ -37,8 +37,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             "99th percentile of {} steady purchases is {steady_p99_ms:.0} ms, promised {limit_ms:.0} ms",
             steady.len()
         );
-        findings
-            .push(Finding::new(text).with_remedy("the stack is too slow for this load even without a fault"));
+        findings.push(Finding::new(text).with_remedy("the stack is too slow for this load even without a fault"));
     }
     let (judgement, reason) = if let Some(first) = findings.first() {
         (Judgement::Fail, first.summary.clone())
@@ -75,8 +74,7 @@ fn is_steady(op: &Operation, windows: &[Window]) -> bool {
 /// Purchases that took longer than promised, slowest first, as one finding.
 fn late(evidence: &Evidence<'_>) -> Vec<Finding> {
     let limit_ms = evidence.sla.response_time.max_ms;
-    let mut late: Vec<&Operation> =
-        evidence.operations.iter().filter(|op| op.latency_ms() > limit_ms).collect();
+    let mut late: Vec<&Operation> = evidence.operations.iter().filter(|op| op.latency_ms() > limit_ms).collect();
     late.sort_by(|a, b| b.latency_ms().total_cmp(&a.latency_ms()).then(a.id.cmp(&b.id)));
     let Some(slowest) = late.first() else {
         return Vec::new();

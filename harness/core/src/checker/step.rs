@@ -77,10 +77,8 @@ pub fn windows(history: &History) -> Vec<Window> {
         }
     }
     let none = Vec::new();
-    let mut windows: Vec<Window> = phases
-        .iter()
-        .filter_map(|(step, events)| window(events, of_step.get(step).unwrap_or(&none)))
-        .collect();
+    let mut windows: Vec<Window> =
+        phases.iter().filter_map(|(step, events)| window(events, of_step.get(step).unwrap_or(&none))).collect();
     let last_end = history.attempts().map(|attempt| attempt.ended).max().unwrap_or_default();
     let mut next = first_stage(history, Stage::LoadStopped).unwrap_or(last_end);
     for window in windows.iter_mut().rev() {
@@ -237,9 +235,8 @@ fn promoted(window: &Window, history: &History) -> Option<At> {
             break;
         }
         if seen.at >= window.from {
-            let hit = *hit_primary.get_or_insert_with(|| {
-                window.nodes.iter().any(|node| roles.get(node) == Some(&Role::Primary))
-            });
+            let hit = *hit_primary
+                .get_or_insert_with(|| window.nodes.iter().any(|node| roles.get(node) == Some(&Role::Primary)));
             let rose = seen.role == Role::Primary && roles.get(&seen.node) != Some(&Role::Primary);
             if hit && rose && !window.nodes.contains(&seen.node) {
                 return Some(seen.at);
@@ -285,9 +282,7 @@ fn service(window: &Window) -> Option<(Judgement, String)> {
             let text = format!("N+1 broken: no steady sales in {after_s:.1} s, until the fault was undone");
             Some((Judgement::Fail, text))
         }
-        (None, None) => {
-            Some((Judgement::Unknown, "it was not seen that buyers were served again".to_owned()))
-        }
+        (None, None) => Some((Judgement::Unknown, "it was not seen that buyers were served again".to_owned())),
     }
 }
 
@@ -298,9 +293,7 @@ fn redundancy(window: &Window, evidence: &Evidence<'_>) -> Option<(Judgement, St
         (_, Some(deadline)) => {
             Some((Judgement::Fail, format!("not whole again {:.1} s after the undo", since_s(deadline))))
         }
-        (None, None) => {
-            Some((Judgement::Unknown, "it was not seen whether redundancy became whole again".to_owned()))
-        }
+        (None, None) => Some((Judgement::Unknown, "it was not seen whether redundancy became whole again".to_owned())),
         (Some(whole), None) => {
             let limit_s = evidence.sla.recovery.whole_max_ms? / 1e3;
             let took_s = since_s(whole);
@@ -316,15 +309,13 @@ fn sales(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reason
     if let (Some(outage), Some(limit_ms)) = (step.outage, evidence.sla.recovery.outage_max_ms) {
         let took_ms = outage.until.ms_since(outage.from);
         if took_ms > limit_ms {
-            let text =
-                format!("no sale for {:.1} s, promised at most {:.1} s", took_ms / 1e3, limit_ms / 1e3);
+            let text = format!("no sale for {:.1} s, promised at most {:.1} s", took_ms / 1e3, limit_ms / 1e3);
             reasons.push((Judgement::Fail, text));
         }
     }
     let dues = evidence.demand.between(window.from, window.until);
     if dues.len() < OPERATIONS_MIN {
-        let text =
-            format!("only {} purchases were due in its window, {OPERATIONS_MIN} are needed", dues.len());
+        let text = format!("only {} purchases were due in its window, {OPERATIONS_MIN} are needed", dues.len());
         reasons.push((Judgement::Unknown, text));
         return reasons;
     }

@@ -131,10 +131,7 @@ impl Drill {
     pub fn check(&self) -> Result<(), String> {
         let load = &self.load;
         if !(load.rate_per_s > 0.0 && load.rate_per_s <= 10_000.0) {
-            return Err(format!(
-                "load.rate_per_s is {}: give a rate above 0 and at most 10000",
-                load.rate_per_s
-            ));
+            return Err(format!("load.rate_per_s is {}: give a rate above 0 and at most 10000", load.rate_per_s));
         }
         if load.buyers == 0 {
             return Err("load.buyers is 0: nobody would buy".to_owned());

@@ -23,10 +23,8 @@ pub fn not_covered(tiers: &[TierShape]) -> Vec<String> {
         .iter()
         .filter(|tier| tier.nodes < 2)
         .map(|tier| {
-            let reason = tier
-                .single
-                .as_deref()
-                .unwrap_or("a single point of failure, and the topology gives no reason");
+            let reason =
+                tier.single.as_deref().unwrap_or("a single point of failure, and the topology gives no reason");
             format!("tier {} has one node and is not killed: {reason}", tier.name)
         })
         .collect()

@@ -111,8 +111,7 @@ impl Target {
             return Err(self.unknown(nodes));
         }
         let fitting: Vec<&Candidate> = members.iter().copied().filter(|c| fits(*selector, c.role)).collect();
-        let seen =
-            || members.iter().map(|c| format!("{} is {}", c.node, c.role)).collect::<Vec<_>>().join(", ");
+        let seen = || members.iter().map(|c| format!("{} is {}", c.node, c.role)).collect::<Vec<_>>().join(", ");
         if fitting.is_empty() {
             return Err(TargetError::Nobody { target: self.clone(), seen: seen() });
         }

@@ -90,9 +90,9 @@ pub fn read(input: impl Read) -> Result<History, ReadError> {
                 return Err(ReadError::Version { found: header.version });
             }
             Ok(event) => history.events.push(event),
-            Err(error) => history
-                .damage
-                .push(format!("line {number}: not a record of version {HISTORY_VERSION}: {error}")),
+            Err(error) => {
+                history.damage.push(format!("line {number}: not a record of version {HISTORY_VERSION}: {error}"))
+            }
         }
     }
     check_frame(&mut history);
@@ -108,8 +108,7 @@ fn check_frame(history: &mut History) {
         Some(Event::End(trailer)) => {
             let before = history.events.len() as u64 - 1;
             if trailer.records != before {
-                let text =
-                    format!("the trailer counts {} records before it, {before} are there", trailer.records);
+                let text = format!("the trailer counts {} records before it, {before} are there", trailer.records);
                 history.damage.push(text);
             }
         }

@@ -9,9 +9,8 @@ pub mod event;
 pub mod ops;
 
 pub use event::{
-    At, Attempt, AttemptKind, Event, FaultEvent, LedgerPosition, LedgerRow, NodeState, Observation, OrderAck,
-    Outcome, PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader, RunTrailer, SourceRead, Stage,
-    StageEvent, Usage,
+    At, Attempt, AttemptKind, Event, FaultEvent, LedgerPosition, LedgerRow, NodeState, Observation, OrderAck, Outcome,
+    PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader, RunTrailer, SourceRead, Stage, StageEvent, Usage,
 };
 pub use ops::{Operation, OperationOutcome, Operations};
 

@@ -15,9 +15,7 @@ pub enum InterpolateError {
         message: String,
     },
     /// Not one of the supported forms.
-    #[error(
-        "{text:?} is not understood: write $NAME, ${{NAME}}, ${{NAME:-default}}, ${{NAME:?message}} or $$"
-    )]
+    #[error("{text:?} is not understood: write $NAME, ${{NAME}}, ${{NAME:-default}}, ${{NAME:?message}} or $$")]
     Malformed {
         /// The text from the dollar sign on.
         text: String,
@@ -29,10 +27,7 @@ fn detail(message: &str) -> String {
 }
 
 /// Fills in the variables of a text.
-pub fn interpolate(
-    text: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, InterpolateError> {
+pub fn interpolate(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, InterpolateError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
@@ -64,10 +59,7 @@ fn is_name(c: char) -> bool {
 }
 
 /// The value of what stands between the braces; none where it is malformed.
-fn braced(
-    inner: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Option<Result<String, InterpolateError>> {
+fn braced(inner: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Result<String, InterpolateError>> {
     let end = inner.find(|c: char| !is_name(c)).unwrap_or(inner.len());
     let (name, operator) = inner.split_at(end);
     if name.is_empty() {
@@ -83,11 +75,7 @@ fn braced(
     operator.strip_prefix(":?").map(|message| value(name, message, variable))
 }
 
-fn value(
-    name: &str,
-    message: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, InterpolateError> {
+fn value(name: &str, message: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, InterpolateError> {
     let missing = || InterpolateError::Missing { name: name.to_owned(), message: message.to_owned() };
     variable(name).filter(|value| !value.is_empty()).ok_or_else(missing)
 }

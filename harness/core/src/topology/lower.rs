@@ -57,11 +57,7 @@ pub(super) fn lower(
         .map(|(key, service)| lower_service(&context, file, &networks, key, &service.value))
         .collect::<Result<Vec<_>, _>>()?;
     if services.is_empty() {
-        return Err(source.error_at(
-            1,
-            1,
-            "no services: a topology needs at least one below the key \"services\"",
-        ));
+        return Err(source.error_at(1, 1, "no services: a topology needs at least one below the key \"services\""));
     }
     check_addresses(&context, file, &services)?;
     check_order(&context, file)?;
@@ -85,16 +81,11 @@ fn networks(context: &Context<'_>, file: &compose::File) -> Result<BTreeMap<Stri
             return Err(context.error(driver, "the network driver must be bridge"));
         }
         let [config] = network.value.ipam.config.as_slice() else {
-            return Err(
-                context.error(network, format!("network {name}: give exactly one subnet in ipam.config"))
-            );
+            return Err(context.error(network, format!("network {name}: give exactly one subnet in ipam.config")));
         };
         let text = context.text(&config.subnet)?;
         let subnet = parse_subnet(&text).ok_or_else(|| {
-            context.error(
-                &config.subnet,
-                format!("{text:?} is not a subnet: write a.b.c.d/n with n from 8 to 29"),
-            )
+            context.error(&config.subnet, format!("{text:?} is not a subnet: write a.b.c.d/n with n from 8 to 29"))
         })?;
         let shared = |other: &Subnet| other.contains(subnet.address) || subnet.contains(other.address);
         if let Some((other, _)) = networks.iter().find(|(_, other)| shared(other)) {
@@ -137,9 +128,7 @@ fn lower_service(
     let replicas = replicas(context, raw, meta)?;
     for after in &meta.start_after {
         if !file.services.iter().any(|(other, _)| other.value == after.value) {
-            return Err(
-                context.error(after, format!("start_after names {:?}, which is no service", after.value))
-            );
+            return Err(context.error(after, format!("start_after names {:?}, which is no service", after.value)));
         }
     }
     let hosts = context.texts(&raw.extra_hosts)?;
@@ -177,11 +166,7 @@ fn lower_service(
     })
 }
 
-fn replicas(
-    context: &Context<'_>,
-    raw: &compose::Service,
-    meta: &compose::ServiceMeta,
-) -> Result<u32, SourceError> {
+fn replicas(context: &Context<'_>, raw: &compose::Service, meta: &compose::ServiceMeta) -> Result<u32, SourceError> {
     let Some(replicas) = &raw.deploy.replicas else { return Ok(1) };
     // 20 fit into the upper half of a /26, the smallest subnet that a topology of ours uses.
     if !(1..=20).contains(&replicas.value) {
@@ -204,10 +189,9 @@ fn attachments(
     let mut attachments = BTreeMap::new();
     for (network, spanned) in &raw.networks {
         let Some(subnet) = networks.get(network) else {
-            return Err(context.error(
-                spanned,
-                format!("service {name} joins {network:?}, which is no network of this file"),
-            ));
+            return Err(
+                context.error(spanned, format!("service {name} joins {network:?}, which is no network of this file"))
+            );
         };
         let given = spanned.value.clone().unwrap_or_default();
         let mut attachment = Attachment { aliases: context.texts(&given.aliases)?, address: None };
@@ -224,9 +208,8 @@ fn attachments(
                 .host(u32::from(address) - u32::from(subnet.address))
                 .is_none_or(|host| Some(host) == subnet.host(1))
             {
-                let message = format!(
-                    "{address} belongs to the network {network} itself: its first two and its last address do"
-                );
+                let message =
+                    format!("{address} belongs to the network {network} itself: its first two and its last address do");
                 return Err(context.error(text, message));
             }
             attachment.address = Some(address);
@@ -267,15 +250,13 @@ fn port(context: &Context<'_>, text: &Text) -> Result<u16, SourceError> {
 
 fn bytes(context: &Context<'_>, text: &Text) -> Result<u64, SourceError> {
     let value = context.text(text)?;
-    let (digits, factor) = match value
-        .trim_end_matches('b')
-        .split_at_checked(value.trim_end_matches('b').len().saturating_sub(1))
-    {
-        Some((digits, "k")) => (digits, 1 << 10),
-        Some((digits, "m")) => (digits, 1 << 20),
-        Some((digits, "g")) => (digits, 1 << 30),
-        _ => (value.as_str(), 1),
-    };
+    let (digits, factor) =
+        match value.trim_end_matches('b').split_at_checked(value.trim_end_matches('b').len().saturating_sub(1)) {
+            Some((digits, "k")) => (digits, 1 << 10),
+            Some((digits, "m")) => (digits, 1 << 20),
+            Some((digits, "g")) => (digits, 1 << 30),
+            _ => (value.as_str(), 1),
+        };
     let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     size.ok_or_else(|| context.error(text, format!("{value:?} is not a size: write for example 128m")))
 }
@@ -288,18 +269,13 @@ fn seconds(context: &Context<'_>, text: &Text) -> Result<u32, SourceError> {
     })
 }
 
-fn check_addresses(
-    context: &Context<'_>,
-    file: &compose::File,
-    services: &[Service],
-) -> Result<(), SourceError> {
+fn check_addresses(context: &Context<'_>, file: &compose::File, services: &[Service]) -> Result<(), SourceError> {
     let mut seen = BTreeMap::new();
     for (service, (key, _)) in services.iter().zip(&file.services) {
         for (network, attachment) in &service.networks {
             let Some(address) = attachment.address else { continue };
             if let Some(other) = seen.insert((network, address), &service.name) {
-                let message =
-                    format!("services {other} and {} both have {address} in {network}", service.name);
+                let message = format!("services {other} and {} both have {address} in {network}", service.name);
                 return Err(context.error(key, message));
             }
         }
@@ -325,9 +301,7 @@ fn check_order(context: &Context<'_>, file: &compose::File) -> Result<(), Source
             let stuck = file.services.iter().find(|(key, _)| !started.contains(key.value.as_str()));
             let Some((key, _)) = stuck else { return Ok(()) };
             let name = &key.value;
-            return Err(
-                context.error(key, format!("service {name} waits in a circle of start_after, or for one"))
-            );
+            return Err(context.error(key, format!("service {name} waits in a circle of start_after, or for one")));
         }
     }
 }
@@ -338,11 +312,8 @@ fn check_nodes(context: &Context<'_>, file: &compose::File, topology: &Topology)
     for node in topology.nodes() {
         let service = &node.service.name;
         let Some((key, _)) = file.services.iter().find(|(key, _)| key.value == *service) else { continue };
-        if let Some(network) =
-            node.service.networks.keys().find(|network| !node.addresses.contains_key(*network))
-        {
-            let message =
-                format!("network {network} has no address left for {}: give it a larger subnet", node.name);
+        if let Some(network) = node.service.networks.keys().find(|network| !node.addresses.contains_key(*network)) {
+            let message = format!("network {network} has no address left for {}: give it a larger subnet", node.name);
             return Err(context.error(key, message));
         }
         if !seen.insert(node.name.clone()) {

@@ -155,11 +155,7 @@ pub struct NodePlan<'a> {
 
 impl Topology {
     /// Reads and lowers a Compose file. `variable` gives the value of a variable, if it has one.
-    pub fn parse(
-        name: &str,
-        source: &Source,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, SourceError> {
+    pub fn parse(name: &str, source: &Source, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SourceError> {
         lower::lower(name, source, &compose::parse(source)?, &variable)
     }
 
@@ -198,11 +194,8 @@ impl Topology {
 
     fn next_address<'a>(&'a self, network: &'a str, next: &mut BTreeMap<&'a str, u32>) -> Option<Ipv4Addr> {
         let subnet = self.networks.get(network)?;
-        let taken: Vec<Ipv4Addr> = self
-            .services
-            .iter()
-            .filter_map(|service| service.networks.get(network).and_then(|a| a.address))
-            .collect();
+        let taken: Vec<Ipv4Addr> =
+            self.services.iter().filter_map(|service| service.networks.get(network).and_then(|a| a.address)).collect();
         let offset = next.get_mut(network)?;
         loop {
             let address = subnet.host(*offset)?;

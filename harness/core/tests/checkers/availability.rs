@@ -37,13 +37,7 @@ fn judges() {
                 "sold out is an answer",
                 |s| {
                     s.sla.availability.peak_above_per_min = 1_000.0;
-                    s.attempts.push(unsold(
-                        700,
-                        50_000,
-                        50_000,
-                        50_010,
-                        Outcome::Rejected(RejectReason::SoldOut),
-                    ));
+                    s.attempts.push(unsold(700, 50_000, 50_000, 50_010, Outcome::Rejected(RejectReason::SoldOut)));
                 },
                 Pass,
                 "100.00 % of 601",
@@ -52,13 +46,7 @@ fn judges() {
                 "a wrong refusal is none",
                 |s| {
                     s.sla.availability.peak_above_per_min = 1_000.0;
-                    s.attempts.push(unsold(
-                        700,
-                        50_000,
-                        50_000,
-                        50_010,
-                        Outcome::Rejected(RejectReason::Invalid),
-                    ));
+                    s.attempts.push(unsold(700, 50_000, 50_000, 50_010, Outcome::Rejected(RejectReason::Invalid)));
                 },
                 Fail,
                 "99.83 % of 601",

@@ -40,13 +40,7 @@ fn accepts() {
             (
                 "a refusal that left nothing",
                 |s| {
-                    s.attempts.push(unsold(
-                        700,
-                        1_000,
-                        1_000,
-                        1_010,
-                        Outcome::Rejected(RejectReason::SoldOut),
-                    ));
+                    s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::Rejected(RejectReason::SoldOut)));
                 },
                 Pass,
                 "0 of 600",
@@ -55,13 +49,7 @@ fn accepts() {
                 "code in use after a doubt",
                 |s| {
                     s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::InDoubt));
-                    s.attempts.push(unsold(
-                        700,
-                        1_000,
-                        1_020,
-                        1_030,
-                        Outcome::Rejected(RejectReason::DuplicateCode),
-                    ));
+                    s.attempts.push(unsold(700, 1_000, 1_020, 1_030, Outcome::Rejected(RejectReason::DuplicateCode)));
                     s.put(&sold(700, 0, 0, 0, 1));
                 },
                 Pass,
@@ -78,12 +66,7 @@ fn accepts() {
                 Pass,
                 "0 of 600",
             ),
-            (
-                "an order paid later",
-                |s| s.rows_of(5).for_each(|row| row.status = "p".to_owned()),
-                Pass,
-                "0 of 600",
-            ),
+            ("an order paid later", |s| s.rows_of(5).for_each(|row| row.status = "p".to_owned()), Pass, "0 of 600"),
         ],
     );
 }
@@ -93,12 +76,7 @@ fn rejects() {
     check(
         "conservation",
         &[
-            (
-                "lost",
-                |s| s.rows.retain(|row| row.code != code(210)),
-                Fail,
-                "1 of 600 acknowledged orders lost",
-            ),
+            ("lost", |s| s.rows.retain(|row| row.code != code(210)), Fail, "1 of 600 acknowledged orders lost"),
             (
                 "lost, and only a standby has it",
                 |s| s.rows.retain(|r| r.code != code(210) || r.source.as_str() == "pg1"),
@@ -128,9 +106,7 @@ fn rejects() {
                 |s| {
                     let secret = "secret-9-0".to_owned();
                     for attempt in s.attempts.iter_mut().filter(|a| a.op == OpId(10)) {
-                        attempt.order.as_mut().expect("op 10 is confirmed").positions[0]
-                            .secret
-                            .clone_from(&secret);
+                        attempt.order.as_mut().expect("op 10 is confirmed").positions[0].secret.clone_from(&secret);
                     }
                     s.rows_of(10).for_each(|row| row.positions[0].secret.clone_from(&secret));
                 },
@@ -149,13 +125,7 @@ fn rejects() {
             (
                 "refused and there",
                 |s| {
-                    s.attempts.push(unsold(
-                        700,
-                        1_000,
-                        1_000,
-                        1_010,
-                        Outcome::Rejected(RejectReason::SoldOut),
-                    ));
+                    s.attempts.push(unsold(700, 1_000, 1_000, 1_010, Outcome::Rejected(RejectReason::SoldOut)));
                     s.put(&sold(700, 0, 0, 0, 1));
                 },
                 Fail,
@@ -178,12 +148,7 @@ fn rejects() {
                 "1 altered",
             ),
             ("another item", |s| s.rows_of(5).for_each(|row| row.positions[0].item = 8), Fail, "1 altered"),
-            (
-                "another price",
-                |s| s.rows_of(5).for_each(|row| row.positions[0].price_cents = 8),
-                Fail,
-                "1 altered",
-            ),
+            ("another price", |s| s.rows_of(5).for_each(|row| row.positions[0].price_cents = 8), Fail, "1 altered"),
             (
                 "another secret",
                 |s| s.rows_of(5).for_each(|row| row.positions[0].secret = "x".to_owned()),
@@ -220,12 +185,7 @@ fn leaves_open() {
                 Unknown,
                 "no complete final read",
             ),
-            (
-                "damage",
-                |s| s.damage.push("line 3: torn".to_owned()),
-                Unknown,
-                "the history is damaged: line 3: torn",
-            ),
+            ("damage", |s| s.damage.push("line 3: torn".to_owned()), Unknown, "the history is damaged: line 3: torn"),
             (
                 "nothing sold",
                 |s| {
@@ -272,8 +232,7 @@ fn brute_force(ends: &[usize], rows: &[(u64, Option<u64>)]) -> [f64; 5] {
         attempted(*code) || token.is_some_and(|token| token == *code || attempted(token))
     };
     let codes: BTreeSet<u64> = rows.iter().filter(|row| ours(row)).map(|(code, _)| *code).collect();
-    counts[1] +=
-        codes.iter().filter(|c| rows.iter().filter(|(code, _)| code == *c).count() > 1).count() as f64;
+    counts[1] += codes.iter().filter(|c| rows.iter().filter(|(code, _)| code == *c).count() > 1).count() as f64;
     counts[3] += codes.iter().filter(|code| !attempted(**code)).count() as f64;
     for token in 0..8 {
         let under = codes.iter().filter(|code| rows.contains(&(**code, Some(token)))).count();

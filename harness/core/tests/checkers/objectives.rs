@@ -89,9 +89,8 @@ fn judges() {
 
 #[test]
 fn a_late_purchase_is_named_with_its_step() {
-    let result = Story::good()
-        .with(|s| s.of_op(250).for_each(|a| a.ended = a.ended.plus_ms(60_000)))
-        .ask("response_time");
+    let result =
+        Story::good().with(|s| s.of_op(250).for_each(|a| a.ended = a.ended.plus_ms(60_000))).ask("response_time");
     assert_eq!((result.findings[0].ops.clone(), result.findings[0].step), (vec![OpId(250)], Some(StepId(0))));
 }
 
@@ -100,10 +99,7 @@ fn the_numbers_are_exact() {
     let story = Story::empty(1.0).with(|s| s.attempts = (1..=100).map(|n| sold(n, 0, n, 2 * n, 1)).collect());
     let numbers = story.ask("response_time").numbers;
     let of = |names: [&str; 5]| names.map(|name| numbers[name]);
-    assert_eq!(
-        of(["p50_ms", "p90_ms", "p99_ms", "max_ms", "service_p50_ms"]),
-        [100.0, 180.0, 198.0, 200.0, 50.0]
-    );
+    assert_eq!(of(["p50_ms", "p90_ms", "p99_ms", "max_ms", "service_p50_ms"]), [100.0, 180.0, 198.0, 200.0, 50.0]);
 }
 
 proptest! {

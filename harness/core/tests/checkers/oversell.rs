@@ -15,12 +15,7 @@ fn judges() {
             ("good", |_| {}, Pass, "0 of 1 limited quotas oversold"),
             ("sold to the last ticket", |s| s.read_quota(600, 600), Pass, "0 of 1"),
             ("unlimited", |s| s.quotas.iter_mut().for_each(|q| q.size = None), Pass, "0 of 0 limited quotas"),
-            (
-                "the database has one too many",
-                |s| s.read_quota(600, 601),
-                Fail,
-                "601 of 600 tickets of quota rush/q",
-            ),
+            ("the database has one too many", |s| s.read_quota(600, 601), Fail, "601 of 600 tickets of quota rush/q"),
             (
                 "one database, once, had one too many",
                 |s| {
@@ -30,12 +25,7 @@ fn judges() {
                 Fail,
                 "1001 of 1000 tickets of quota rush/q sold, as pg1 counts",
             ),
-            (
-                "lost orders were sold again",
-                |s| s.read_quota(599, 599),
-                Fail,
-                "buyers hold 600 tickets of 599",
-            ),
+            ("lost orders were sold again", |s| s.read_quota(599, 599), Fail, "buyers hold 600 tickets of 599"),
             (
                 "oversold in a damaged history",
                 |s| {
@@ -95,8 +85,6 @@ fn a_false_sold_out_is_claimed_only_where_room_is_certain() {
 
 #[test]
 fn a_false_sold_out_does_not_fail_the_invariant() {
-    let result = Story::good()
-        .with(|s| s.attempts.push(unsold(700, 30_000, 30_010, 30_050, SOLD_OUT)))
-        .ask("oversell");
+    let result = Story::good().with(|s| s.attempts.push(unsold(700, 30_000, 30_010, 30_050, SOLD_OUT))).ask("oversell");
     assert_eq!((result.judgement, result.findings.len()), (Pass, 1));
 }

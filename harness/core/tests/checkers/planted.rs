@@ -160,9 +160,7 @@ fn plant(story: &mut Story, anomaly: Anomaly, draw: usize) {
             let refusal = |n: u64| Refusal { op: OpId(10_000 + n), intended: At::from_ms(n * 300) };
             story.refusals.extend((0..200).map(refusal));
         }
-        Anomaly::Slow => {
-            story.of_op(victim).for_each(|attempt| attempt.ended = attempt.intended.plus_ms(50_001))
-        }
+        Anomaly::Slow => story.of_op(victim).for_each(|attempt| attempt.ended = attempt.intended.plus_ms(50_001)),
     }
 }
 

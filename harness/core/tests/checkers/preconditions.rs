@@ -63,12 +63,7 @@ fn judges() {
                 Unknown,
                 "that the fault was undone",
             ),
-            (
-                "interrupted",
-                |s| s.stages.push(stage(50_000, Stage::Interrupted, None)),
-                Unknown,
-                "interrupted",
-            ),
+            ("interrupted", |s| s.stages.push(stage(50_000, Stage::Interrupted, None)), Unknown, "interrupted"),
             ("no trailer", |s| s.trailer = false, Unknown, "no trailer"),
             ("damage", |s| s.damage.push("line 9: torn".to_owned()), Unknown, "line 9: torn"),
             ("nobody looked", |s| s.samples.clear(), Unknown, "0 observations of pg1"),
@@ -96,9 +91,8 @@ fn a_missing_record_is_missed() {
     let story = super::story::Story::good();
     let mut history = story.history();
     history.events.remove(100);
-    let result = firedrill_core::checker::preconditions::check(&firedrill_core::checker::Evidence::of(
-        &history, &story.sla,
-    ));
+    let result =
+        firedrill_core::checker::preconditions::check(&firedrill_core::checker::Evidence::of(&history, &story.sla));
     assert_eq!(result.judgement, Unknown);
     assert!(result.findings.iter().any(|f| f.summary.contains("records are in the history")), "{result:#?}");
 }

@@ -44,9 +44,7 @@ fn judges() {
             (
                 "different on a standby",
                 |s| {
-                    s.rows_of(3)
-                        .filter(|row| row.source.as_str() == "pg3")
-                        .for_each(|row| row.total_cents = 1);
+                    s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.total_cents = 1);
                 },
                 Fail,
                 "1 orders differ",
@@ -54,9 +52,7 @@ fn judges() {
             (
                 "another ticket on a standby",
                 |s| {
-                    s.rows_of(3)
-                        .filter(|row| row.source.as_str() == "pg3")
-                        .for_each(|row| row.positions[0].id = 1);
+                    s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.positions[0].id = 1);
                 },
                 Fail,
                 "1 orders differ",
@@ -94,15 +90,12 @@ fn of_two_reads_the_last_counts() {
     let is_read = |e: &firedrill_core::history::Event| matches!(e, firedrill_core::history::Event::Source(r) if r.source.as_str() == "pg3");
     let position = history.events.iter().position(is_read).unwrap();
     let end = history.events.len() - 1;
-    let again: Vec<_> =
-        history.events.iter().filter(|e| is_read(e) || is_row_of(e, "pg3")).cloned().collect();
+    let again: Vec<_> = history.events.iter().filter(|e| is_read(e) || is_row_of(e, "pg3")).cloned().collect();
     history.events.splice(end..end, again);
     if let firedrill_core::history::Event::Source(read) = &mut history.events[position] {
         read.complete = false;
     }
-    let result = firedrill_core::checker::replicas::check(&firedrill_core::checker::Evidence::of(
-        &history, &story.sla,
-    ));
+    let result = firedrill_core::checker::replicas::check(&firedrill_core::checker::Evidence::of(&history, &story.sla));
     assert_eq!(result.judgement, Pass, "{result:#?}");
 }
 

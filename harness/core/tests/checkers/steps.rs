@@ -21,10 +21,7 @@ fn a_good_run_is_certified_with_its_numbers() {
     assert_eq!(totals.load_ms, 60_000.0);
     let step = &verdict.steps[0];
     assert_eq!((step.from, step.until), (At::from_ms(20_000), At::from_ms(40_000)));
-    assert_eq!(
-        (step.operations, step.acknowledged, step.failed, step.errors, step.lost),
-        (201, 201, 0, 20, 0)
-    );
+    assert_eq!((step.operations, step.acknowledged, step.failed, step.errors, step.lost), (201, 201, 0, 20, 0));
     let recovery = step.recovery;
     assert_eq!(recovery.promoted_ms, Some(1_400.0));
     // op202 is the first that began after 20.1 s; op220 at 22.0 s is sold first, at 22.04 s.
@@ -46,12 +43,7 @@ fn a_step_is_judged_alone() {
             Fail,
             "1 acknowledged orders confirmed in or before it are lost",
         ),
-        (
-            "lost, confirmed right before",
-            |s| s.rows.retain(|r| r.code != code(198)),
-            Fail,
-            "1 acknowledged orders",
-        ),
+        ("lost, confirmed right before", |s| s.rows.retain(|r| r.code != code(198)), Fail, "1 acknowledged orders"),
         ("lost after the last step", |s| s.rows.retain(|r| r.code != code(500)), Pass, ""),
         ("no final read", |s| s.reads.clear(), Unknown, "losses cannot be counted"),
         (
@@ -169,8 +161,7 @@ fn a_promotion_counts_only_if_the_primary_was_hit() {
 fn an_outage_without_end_lasts_until_the_end_of_the_load() {
     let dead = Story::good().with(|s| {
         s.attempts.retain(|a| a.op.0 < 200);
-        s.attempts
-            .extend((200..600).map(|op| unsold(op, op * 100, op * 100, op * 100 + 40, Outcome::InDoubt)));
+        s.attempts.extend((200..600).map(|op| unsold(op, op * 100, op * 100, op * 100 + 40, Outcome::InDoubt)));
     });
     let outage = step_of(&dead).outage.expect("nothing was sold any more");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(60_000)));
@@ -181,12 +172,10 @@ fn jitter_is_no_outage_and_hanging_requests_are() {
     let steady = |op: u64| sold(op, op * 100, op * 100, op * 100 + 40, 1);
     let quiet = Story::good().with(|s| s.attempts = (0..600).map(steady).collect());
     assert_eq!(step_of(&quiet).outage, None);
-    let one_missing =
-        Story::good().with(|s| s.attempts = (0..600).filter(|op| *op != 250).map(steady).collect());
+    let one_missing = Story::good().with(|s| s.attempts = (0..600).filter(|op| *op != 250).map(steady).collect());
     assert_eq!(step_of(&one_missing).outage, None, "a single missing purchase");
     // From op200 on every request hangs until 30 s, and then goes through.
-    let hang =
-        |op| if (200..300).contains(&op) { sold(op, op * 100, op * 100, 30_000 + op, 1) } else { steady(op) };
+    let hang = |op| if (200..300).contains(&op) { sold(op, op * 100, op * 100, 30_000 + op, 1) } else { steady(op) };
     let outage = step_of(&Story::good().with(|s| s.attempts = (0..600).map(hang).collect())).outage;
     let outage = outage.expect("ten seconds without a confirmation");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(30_040)));

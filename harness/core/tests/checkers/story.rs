@@ -3,9 +3,8 @@
 use firedrill_core::checker::{Evidence, REGISTRY};
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, History, LedgerPosition, LedgerRow,
-    Observation, OrderAck, Outcome, PositionAck, QuotaRow, Refusal, Role, RunHeader, RunTrailer, SourceRead,
-    Stage, StageEvent,
+    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, History, LedgerPosition, LedgerRow, Observation,
+    OrderAck, Outcome, PositionAck, QuotaRow, Refusal, Role, RunHeader, RunTrailer, SourceRead, Stage, StageEvent,
 };
 use firedrill_core::ids::{BuyerId, NodeName, OpId, StepId};
 use firedrill_core::sla::{Availability, RecoveryObjective, ResponseTime, Sla};
@@ -278,8 +277,7 @@ impl Story {
     /// The answer of one checker.
     pub(crate) fn ask(&self, checker: &str) -> CheckResult {
         let history = self.history();
-        let (_, check) =
-            REGISTRY.iter().find(|(name, _)| *name == checker).expect("a checker of the registry");
+        let (_, check) = REGISTRY.iter().find(|(name, _)| *name == checker).expect("a checker of the registry");
         check(&Evidence::of(&history, &self.sla))
     }
 }

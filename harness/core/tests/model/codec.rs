@@ -3,9 +3,9 @@
 use firedrill_core::fault::Phase;
 use firedrill_core::history::codec::{ReadError, Writer, read};
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, LedgerPosition, LedgerRow, NodeState,
-    Observation, OrderAck, Outcome, PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader,
-    RunTrailer, SourceRead, Stage, StageEvent, Usage,
+    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, LedgerPosition, LedgerRow, NodeState, Observation,
+    OrderAck, Outcome, PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader, RunTrailer, SourceRead, Stage,
+    StageEvent, Usage,
 };
 use firedrill_core::ids::{BuyerId, NodeName, OpId, StepId};
 use proptest::prelude::*;
@@ -39,13 +39,7 @@ fn at() -> impl Strategy<Value = At> {
 }
 
 fn role() -> impl Strategy<Value = Role> {
-    prop::sample::select(vec![
-        Role::Primary,
-        Role::Standby,
-        Role::Serving,
-        Role::NotServing,
-        Role::Unreachable,
-    ])
+    prop::sample::select(vec![Role::Primary, Role::Standby, Role::Serving, Role::NotServing, Role::Unreachable])
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -65,16 +59,16 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 fn order() -> impl Strategy<Value = OrderAck> {
     let position = (any::<u64>(), any::<u64>(), any::<i64>(), "\\PC{0,8}")
         .prop_map(|(id, item, price_cents, secret)| PositionAck { id, item, price_cents, secret });
-    ("\\PC{0,8}", any::<i64>(), prop::collection::vec(position, 0..3)).prop_map(
-        |(text, total_cents, positions)| OrderAck {
+    ("\\PC{0,8}", any::<i64>(), prop::collection::vec(position, 0..3)).prop_map(|(text, total_cents, positions)| {
+        OrderAck {
             code: text.clone(),
             secret: text.clone(),
             status: "n".to_owned(),
             total_cents,
             email: text,
             positions,
-        },
-    )
+        }
+    })
 }
 
 fn attempt() -> impl Strategy<Value = Event> {
@@ -91,16 +85,7 @@ fn attempt() -> impl Strategy<Value = Event> {
         prop::option::of("\\PC{0,12}"),
     )
         .prop_map(
-            |(
-                (op, buyer, number, status),
-                kind,
-                entry,
-                [intended, started, ended],
-                outcome,
-                text,
-                order,
-                error,
-            )| {
+            |((op, buyer, number, status), kind, entry, [intended, started, ended], outcome, text, order, error)| {
                 let (code, email) = (text.clone(), text);
                 let (op, buyer) = (OpId(op), BuyerId(buyer));
                 Event::Attempt(Attempt {
@@ -124,36 +109,28 @@ fn attempt() -> impl Strategy<Value = Event> {
 }
 
 fn ledger_row() -> impl Strategy<Value = Event> {
-    (node(), order(), prop::option::of("\\PC{0,8}"), any::<bool>()).prop_map(
-        |(source, order, token, canceled)| {
-            let row = |p: PositionAck| LedgerPosition {
-                id: p.id,
-                item: p.item,
-                price_cents: p.price_cents,
-                secret: p.secret,
-                canceled,
-            };
-            Event::Ledger(LedgerRow {
-                source,
-                code: order.code,
-                token,
-                status: order.status,
-                total_cents: order.total_cents,
-                email: order.email,
-                positions: order.positions.into_iter().map(row).collect(),
-            })
-        },
-    )
+    (node(), order(), prop::option::of("\\PC{0,8}"), any::<bool>()).prop_map(|(source, order, token, canceled)| {
+        let row = |p: PositionAck| LedgerPosition {
+            id: p.id,
+            item: p.item,
+            price_cents: p.price_cents,
+            secret: p.secret,
+            canceled,
+        };
+        Event::Ledger(LedgerRow {
+            source,
+            code: order.code,
+            token,
+            status: order.status,
+            total_cents: order.total_cents,
+            email: order.email,
+            positions: order.positions.into_iter().map(row).collect(),
+        })
+    })
 }
 
 fn fault() -> impl Strategy<Value = Event> {
-    (
-        any::<u32>(),
-        at(),
-        prop::sample::select(Phase::ALL.to_vec()),
-        "\\PC{0,12}",
-        prop::collection::vec(node(), 0..3),
-    )
+    (any::<u32>(), at(), prop::sample::select(Phase::ALL.to_vec()), "\\PC{0,12}", prop::collection::vec(node(), 0..3))
         .prop_map(|(step, at, phase, detail, nodes)| {
             Event::Fault(FaultEvent {
                 step: StepId(step),
@@ -179,17 +156,14 @@ fn stage() -> impl Strategy<Value = Event> {
         Stage::Drained,
         Stage::Interrupted,
     ];
-    (at(), prop::sample::select(stages), prop::option::of(any::<u32>()), "\\PC{0,12}").prop_map(
-        |(at, stage, step, detail)| Event::Stage(StageEvent { at, stage, step: step.map(StepId), detail }),
-    )
+    (at(), prop::sample::select(stages), prop::option::of(any::<u32>()), "\\PC{0,12}")
+        .prop_map(|(at, stage, step, detail)| Event::Stage(StageEvent { at, stage, step: step.map(StepId), detail }))
 }
 
 fn seen() -> impl Strategy<Value = Event> {
-    (at(), node(), role(), prop::option::of(any::<u64>()), "\\PC{0,12}").prop_map(
-        |(at, node, role, epoch, view)| {
-            Event::Observed(Observation { at, node, tier: "t".into(), role, epoch, view })
-        },
-    )
+    (at(), node(), role(), prop::option::of(any::<u64>()), "\\PC{0,12}").prop_map(|(at, node, role, epoch, view)| {
+        Event::Observed(Observation { at, node, tier: "t".into(), role, epoch, view })
+    })
 }
 
 fn rest() -> impl Strategy<Value = Event> {
@@ -199,29 +173,15 @@ fn rest() -> impl Strategy<Value = Event> {
             Event::Usage(Usage { at, node, state, cpu_percent: f64::from(cpu) / 7.0, memory_bytes })
         },
     );
-    let quota = (
-        at(),
-        node(),
-        prop::option::of(any::<u64>()),
-        any::<u64>(),
-        prop::collection::vec(any::<u64>(), 0..3),
-    )
+    let quota = (at(), node(), prop::option::of(any::<u64>()), any::<u64>(), prop::collection::vec(any::<u64>(), 0..3))
         .prop_map(|(at, source, size, sold, items)| {
             Event::Quota(QuotaRow { at, source, id: 1, name: "e/q".to_owned(), size, sold, items })
         });
-    let source = (at(), node(), role(), any::<bool>(), "\\PC{0,12}").prop_map(
-        |(at, source, role, complete, detail)| {
+    let source =
+        (at(), node(), role(), any::<bool>(), "\\PC{0,12}").prop_map(|(at, source, role, complete, detail)| {
             Event::Source(SourceRead { at, source, role, complete, detail })
-        },
-    );
-    prop_oneof![
-        usage,
-        quota,
-        source,
-        any::<u64>().prop_map(refused),
-        Just(header()),
-        any::<u64>().prop_map(trailer)
-    ]
+        });
+    prop_oneof![usage, quota, source, any::<u64>().prop_map(refused), Just(header()), any::<u64>().prop_map(trailer)]
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -288,8 +248,7 @@ fn a_torn_file_keeps_every_flushed_record() {
             assert!(flushed.iter().all(|(end, _)| *end > length), "{length} bytes hold flushed records");
             continue;
         };
-        let kept =
-            flushed.iter().filter(|(end, _)| *end <= length).map(|(_, records)| *records).max().unwrap_or(0);
+        let kept = flushed.iter().filter(|(end, _)| *end <= length).map(|(_, records)| *records).max().unwrap_or(0);
         let found = history.events.len();
         assert!(found >= kept, "{found} records of {kept} flushed ones in {length} bytes");
         assert_eq!(history.events, events[..found], "{length} bytes");

@@ -77,8 +77,7 @@ fn errors_of_drills_name_file_line_and_column() {
         ("rate_per_s: 3", "patience_ms: 0"),
         ("rate_per_s: 3", "users: 3"),
     ];
-    let messages: Vec<String> =
-        cases.iter().map(|(from, to)| message(Drill::parse, DRILL, from, to)).collect();
+    let messages: Vec<String> = cases.iter().map(|(from, to)| message(Drill::parse, DRILL, from, to)).collect();
     insta::assert_snapshot!(messages.join("\n"));
 }
 

@@ -7,10 +7,9 @@ use firedrill_core::ids::{NodeName, TierName};
 use proptest::prelude::*;
 
 fn target() -> impl Strategy<Value = Target> {
-    let selector =
-        prop::sample::select(vec![Selector::Primary, Selector::Standby, Selector::One, Selector::All]);
-    let tier = (selector, "[a-z][a-z0-9_-]{0,12}")
-        .prop_map(|(selector, tier)| Target::InTier(selector, TierName::new(tier)));
+    let selector = prop::sample::select(vec![Selector::Primary, Selector::Standby, Selector::One, Selector::All]);
+    let tier =
+        (selector, "[a-z][a-z0-9_-]{0,12}").prop_map(|(selector, tier)| Target::InTier(selector, TierName::new(tier)));
     prop_oneof![tier, "[a-z][a-z0-9_-]{0,12}".prop_map(|node| Target::Node(NodeName::new(node)))]
 }
 
@@ -69,11 +68,8 @@ fn malformed_targets_are_refused_with_what_to_write() {
 
 /// A tier `t` with these roles, nodes `n0`, `n1` ..., beside another tier.
 fn tier(roles: &[Role]) -> Vec<Candidate> {
-    let member = |(n, role): (usize, &Role)| Candidate {
-        node: NodeName::new(format!("n{n}")),
-        tier: "t".into(),
-        role: *role,
-    };
+    let member =
+        |(n, role): (usize, &Role)| Candidate { node: NodeName::new(format!("n{n}")), tier: "t".into(), role: *role };
     let other = Candidate { node: "other".into(), tier: "u".into(), role: Role::Primary };
     roles.iter().enumerate().map(member).chain([other]).collect()
 }
@@ -141,8 +137,5 @@ fn a_target_is_checked_before_anything_starts() {
     let check = |text: &str| text.parse::<Target>().unwrap().check(&nodes).map_err(|error| error.to_string());
     assert_eq!(check("primary(t)"), Ok(()), "what a node is now does not matter yet");
     assert_eq!(check("node(n0)"), Ok(()));
-    assert_eq!(
-        check("one(web)"),
-        Err("the target one(web) names nothing in this topology: it has t, u".to_owned())
-    );
+    assert_eq!(check("one(web)"), Err("the target one(web) names nothing in this topology: it has t, u".to_owned()));
 }

@@ -18,10 +18,8 @@ enum Edit {
 
 fn edit() -> impl Strategy<Value = Edit> {
     // Characters that mean something to YAML or to interpolation break more than letters do.
-    let char = prop_oneof![
-        prop::sample::select("\t\n :-[]{}&*!|>'\"%@`$#,?0é\0".chars().collect::<Vec<_>>()),
-        any::<char>()
-    ];
+    let char =
+        prop_oneof![prop::sample::select("\t\n :-[]{}&*!|>'\"%@`$#,?0é\0".chars().collect::<Vec<_>>()), any::<char>()];
     prop_oneof![
         any::<usize>().prop_map(Edit::DeleteLine),
         any::<usize>().prop_map(Edit::DuplicateLine),

@@ -22,17 +22,11 @@ fn every_topology_of_the_repository_is_read() {
         if !folder.is_dir() {
             continue;
         }
-        let topology =
-            parse(&shipped(&folder)).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let topology = parse(&shipped(&folder)).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(!topology.description.is_empty(), "{} does not say what it is", folder.display());
         assert!(topology.services.iter().any(|service| service.entry_port.is_some()), "{}", folder.display());
         for node in topology.nodes() {
-            assert_eq!(
-                node.addresses.len(),
-                node.service.networks.len(),
-                "{}: an address for each network",
-                node.name
-            );
+            assert_eq!(node.addresses.len(), node.service.networks.len(), "{}: an address for each network", node.name);
         }
         read.push(folder);
     }
@@ -72,9 +66,7 @@ fn pretix_ha_has_these_tiers() {
     let tiers = pretix_ha().tiers();
     let tiers: Vec<String> = tiers
         .iter()
-        .map(|tier| {
-            format!("{} {} roles={} single={}", tier.name, tier.nodes, tier.has_roles, tier.single.is_some())
-        })
+        .map(|tier| format!("{} {} roles={} single={}", tier.name, tier.nodes, tier.has_roles, tier.single.is_some()))
         .collect();
     insta::assert_snapshot!(tiers.join("\n"), @r#"
     postgres 3 roles=true single=false

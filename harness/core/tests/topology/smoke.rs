@@ -5,10 +5,8 @@ use firedrill_core::drill::profile::{TierShape, not_covered, smoke};
 
 /// The targets of `smoke` and what it leaves out.
 fn check(tiers: &[TierShape]) -> String {
-    let steps = smoke("t", tiers)
-        .steps
-        .into_iter()
-        .map(|step| format!("{:?} {} x{}", step.fault, step.target, step.repeat));
+    let steps =
+        smoke("t", tiers).steps.into_iter().map(|step| format!("{:?} {} x{}", step.fault, step.target, step.repeat));
     steps.chain(not_covered(tiers)).collect::<Vec<_>>().join("\n")
 }
 
@@ -31,10 +29,7 @@ fn smoke_of_pretix_ha() {
     tier periodic has one node and is not killed: Pretix's periodic tasks are meant to run on one node; sales go on without them
     "#);
     let drill = smoke("pretix-ha", &pretix_ha());
-    assert_eq!(
-        (drill.name.as_str(), drill.topology.as_str(), drill.sla.as_str()),
-        ("smoke", "pretix-ha", "gic-2020")
-    );
+    assert_eq!((drill.name.as_str(), drill.topology.as_str(), drill.sla.as_str()), ("smoke", "pretix-ha", "gic-2020"));
     assert_eq!(drill.check(), Ok(()));
 }
 

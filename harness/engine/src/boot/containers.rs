@@ -7,8 +7,8 @@ use crate::observe::Observer;
 use crate::stack::{Node, Stack};
 use crate::wait::{self, Look};
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, NetworkConnectRequest,
-    NetworkingConfig, PortBinding,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, NetworkConnectRequest, NetworkingConfig,
+    PortBinding,
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use firedrill_core::history::Role;
@@ -60,13 +60,8 @@ async fn wait_for_others(stack: &Stack, node: &Node, observer: &Observer) -> Res
             report.is_some_and(|report| !matches!(report.role(), Role::NotServing | Role::Unreachable))
         };
         let others = stack.nodes.iter().filter(|other| node.start_after.contains(&other.service));
-        let late: Vec<&str> =
-            others.filter(|other| !serves(&other.name)).map(|other| other.name.as_str()).collect();
-        if late.is_empty() {
-            Look::Ready(())
-        } else {
-            Look::NotYet(format!("waiting for {}", late.join(", ")))
-        }
+        let late: Vec<&str> = others.filter(|other| !serves(&other.name)).map(|other| other.name.as_str()).collect();
+        if late.is_empty() { Look::Ready(()) } else { Look::NotYet(format!("waiting for {}", late.join(", "))) }
     });
     match waited.await {
         Ok(()) => Ok(()),
@@ -106,8 +101,7 @@ async fn create(stack: &Stack, owner: &str, node: &Node, plan: &NodePlan<'_>) ->
     let created = stack.engine.docker.create_container(Some(options), body).await;
     created.map_err(DockerError::call(format!("{}: create", node.name)))?;
     for (network, endpoint) in networks {
-        let request =
-            NetworkConnectRequest { container: node.container.clone(), endpoint_config: Some(endpoint) };
+        let request = NetworkConnectRequest { container: node.container.clone(), endpoint_config: Some(endpoint) };
         let connected = stack.engine.docker.connect_network(&network, request).await;
         connected.map_err(DockerError::call(format!("{}: join {network}", node.name)))?;
     }
@@ -145,8 +139,7 @@ fn host_config(stack: &Stack, node: &Node, service: &Service) -> HostConfig {
         format!("fd-{}-{}:{}{mode}", stack.run, mount.volume, mount.path)
     });
     let bindings = node.ports.iter().map(|(port, host)| {
-        let binding =
-            PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host.to_string()) };
+        let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host.to_string()) };
         (format!("{port}/tcp"), Some(vec![binding]))
     });
     HostConfig {

@@ -154,9 +154,7 @@ pub fn read_topology(folder: &Path) -> Result<(Source, Topology), BootError> {
     Ok((source, topology))
 }
 
-fn stand_in(
-    requirements: &firedrill_core::topology::Requirements,
-) -> impl Fn(&str) -> Option<String> + use<> {
+fn stand_in(requirements: &firedrill_core::topology::Requirements) -> impl Fn(&str) -> Option<String> + use<> {
     let (subnet, secrets) = (requirements.subnet_variable.clone(), requirements.secrets.clone());
     move |name| {
         if subnet.as_deref() == Some(name) {
@@ -181,8 +179,7 @@ fn name_of(folder: &Path) -> String {
 pub fn recipes(topology: &Topology, folder: &Path) -> Vec<Recipe> {
     let mut recipes: Vec<Recipe> = Vec::new();
     for service in &topology.services {
-        let recipe =
-            Recipe { name: service.image.clone(), context: images::context_path(folder, &service.context) };
+        let recipe = Recipe { name: service.image.clone(), context: images::context_path(folder, &service.context) };
         if !recipes.contains(&recipe) {
             recipes.push(recipe);
         }
@@ -331,11 +328,7 @@ async fn first_to_end(stack: &Stack) -> BootError {
             let state = inspected.state.unwrap_or_default();
             if state.status == Some(ContainerStateStatusEnum::EXITED) {
                 let logs = crate::logs::tail(&stack.engine, &node.container, 20).await;
-                return BootError::Ended {
-                    node: node.name.clone(),
-                    code: state.exit_code.unwrap_or(-1),
-                    logs,
-                };
+                return BootError::Ended { node: node.name.clone(), code: state.exit_code.unwrap_or(-1), logs };
             }
         }
     }

@@ -53,10 +53,7 @@ async fn taken(engine: &Engine) -> Result<HashSet<[u8; 3]>, BootError> {
         .skip(1)
         .filter_map(|line| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok())
         .map(|address| Ipv4Addr::from(address.swap_bytes()));
-    Ok(subnets
-        .chain(routes.collect::<Vec<_>>())
-        .map(|ip| [ip.octets()[0], ip.octets()[1], ip.octets()[2]])
-        .collect())
+    Ok(subnets.chain(routes.collect::<Vec<_>>()).map(|ip| [ip.octets()[0], ip.octets()[1], ip.octets()[2]]).collect())
 }
 
 /// False where the engine says that a subnet overlaps with another network.
@@ -99,11 +96,7 @@ fn overlaps(error: &bollard::errors::Error) -> bool {
 }
 
 /// Creates the volumes, empty.
-pub(super) async fn create_volumes(
-    engine: &Engine,
-    plan: &Plan,
-    topology: &Topology,
-) -> Result<(), BootError> {
+pub(super) async fn create_volumes(engine: &Engine, plan: &Plan, topology: &Topology) -> Result<(), BootError> {
     for volume in &topology.volumes {
         let name = name(plan, volume);
         let request = VolumeCreateRequest {

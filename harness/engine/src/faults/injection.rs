@@ -70,17 +70,7 @@ impl<'a> Injection<'a> {
         target: &Target,
     ) -> Self {
         let (target, fault) = (target.clone(), fault(kind));
-        Self {
-            stack,
-            recorder,
-            undo_folder,
-            step,
-            kind,
-            target,
-            fault,
-            nodes: Vec::new(),
-            life: Lifecycle::default(),
-        }
+        Self { stack, recorder, undo_folder, step, kind, target, fault, nodes: Vec::new(), life: Lifecycle::default() }
     }
 
     /// The nodes that it was resolved to.
@@ -138,9 +128,8 @@ impl<'a> Injection<'a> {
             bounded(self.fault.inject(self.stack, node), &node.name).await?;
         }
         self.advance(Input::InjectSucceeded, "")?;
-        let proof = self
-            .wait_all("the effect shows", EFFECT_DEADLINE, |fault, stack, node| fault.effect(stack, node))
-            .await?;
+        let proof =
+            self.wait_all("the effect shows", EFFECT_DEADLINE, |fault, stack, node| fault.effect(stack, node)).await?;
         self.advance(Input::EffectProven, &proof)?;
         Ok(())
     }
@@ -162,8 +151,7 @@ impl<'a> Injection<'a> {
                     return Look::NotYet(error.to_string());
                 }
             }
-            let seen = self
-                .wait_all("the undo shows", EFFECT_DEADLINE, |fault, stack, node| fault.undone(stack, node));
+            let seen = self.wait_all("the undo shows", EFFECT_DEADLINE, |fault, stack, node| fault.undone(stack, node));
             match seen.await {
                 Ok(text) => Look::Ready(text),
                 Err(error) => Look::NotYet(error.to_string()),

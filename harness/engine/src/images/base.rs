@@ -46,10 +46,8 @@ pub(super) async fn ensure(engine: &Engine, progress: &dyn Progress) -> Result<S
         made.map_err(|make| ImageError::Base { pull, make })?;
     }
     progress.end(&task, &format!("ready in {:.1} s", begin.elapsed().as_secs_f64()));
-    let missing = || ImageError::Base {
-        pull: "it seemed to work".to_owned(),
-        make: "the engine does not list it".to_owned(),
-    };
+    let missing =
+        || ImageError::Base { pull: "it seemed to work".to_owned(), make: "the engine does not list it".to_owned() };
     inspect(engine).await?.ok_or_else(missing)
 }
 
@@ -71,8 +69,7 @@ async fn pull(engine: &Engine) -> Result<(), bollard::errors::Error> {
 async fn make(engine: &Engine) -> Result<(), String> {
     let folder = tempdir()?;
     let made = make_in(engine, &folder).await;
-    let removed =
-        std::fs::remove_dir_all(&folder).map_err(|error| format!("remove {}: {error}", folder.display()));
+    let removed = std::fs::remove_dir_all(&folder).map_err(|error| format!("remove {}: {error}", folder.display()));
     made.and(removed)
 }
 
@@ -128,23 +125,13 @@ async fn run(program: &str, arguments: &[&str], folder: &Path, env: &[(&str, Str
         return Ok(());
     }
     let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    Err(format!(
-        "{program}: {}: {}",
-        output.status,
-        crate::docker::last_lines(&String::from_utf8_lossy(&text), 5)
-    ))
+    Err(format!("{program}: {}: {}", output.status, crate::docker::last_lines(&String::from_utf8_lossy(&text), 5)))
 }
 
 /// Streams the folder into the engine as an image. Package lists and caches stay out of it.
 async fn import(engine: &Engine, root: &Path) -> Result<(), String> {
     let mut tar = Command::new("tar")
-        .args([
-            "--numeric-owner",
-            "--exclude=./var/cache/apt/*",
-            "--exclude=./var/lib/apt/lists/*",
-            "-c",
-            ".",
-        ])
+        .args(["--numeric-owner", "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*", "-c", "."])
         .current_dir(root)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

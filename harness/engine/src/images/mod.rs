@@ -92,11 +92,7 @@ impl Images {
 }
 
 /// Builds what is not there yet.
-pub async fn ensure(
-    engine: &Engine,
-    recipes: &[Recipe],
-    progress: &dyn Progress,
-) -> Result<Images, ImageError> {
+pub async fn ensure(engine: &Engine, recipes: &[Recipe], progress: &dyn Progress) -> Result<Images, ImageError> {
     let base = base::ensure(engine, progress).await?;
     let mut images = Images::default();
     // One after the other: a build is bound by the network and by unpacking, and two at once on a small

@@ -17,8 +17,7 @@ impl Probe {
     }
 
     pub(super) async fn ask(&self) -> Result<Facts, String> {
-        let response =
-            self.client.get(&self.url).send().await.map_err(|error| super::http::describe(&error))?;
+        let response = self.client.get(&self.url).send().await.map_err(|error| super::http::describe(&error))?;
         let text = response.text().await.map_err(|error| super::http::describe(&error))?;
         Ok(Facts::Haproxy { up: servers_up(&text, &self.servers)? })
     }

@@ -124,8 +124,7 @@ fn prober(stack: &Stack, node: &crate::stack::Node) -> Prober {
     let address = node.kind.probe_port().and_then(|port| node.published(port)).unwrap_or(nowhere);
     let peers = |kind| stack.of_kind(kind).map(|node| node.name.clone()).collect::<Vec<_>>();
     let by_address = |kind| {
-        let pairs =
-            stack.of_kind(kind).flat_map(|node| node.addresses.iter().map(|ip| (*ip, node.name.clone())));
+        let pairs = stack.of_kind(kind).flat_map(|node| node.addresses.iter().map(|ip| (*ip, node.name.clone())));
         pairs.collect()
     };
     match node.kind {
@@ -146,8 +145,6 @@ fn prober(stack: &Stack, node: &crate::stack::Node) -> Prober {
             let brokers = stack.of_kind(NodeKind::Redis).filter_map(|node| node.published(6379)).collect();
             Prober::Worker(worker::Probe::new(brokers, node.name.clone()))
         }
-        NodeKind::PretixPeriodic => {
-            Prober::Running { engine: stack.engine.clone(), container: node.container.clone() }
-        }
+        NodeKind::PretixPeriodic => Prober::Running { engine: stack.engine.clone(), container: node.container.clone() },
     }
 }

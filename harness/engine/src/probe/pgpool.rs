@@ -39,8 +39,7 @@ impl Probe {
             .collect();
         let up = |row: &SimpleQueryRow| matches!(row.try_get("status"), Ok(Some("up" | "waiting")));
         let leads = |row: &SimpleQueryRow| up(row) && matches!(row.try_get("role"), Ok(Some("primary")));
-        let primary =
-            rows.iter().find(|row| leads(row)).and_then(|row| row.try_get("hostname").ok().flatten());
+        let primary = rows.iter().find(|row| leads(row)).and_then(|row| row.try_get("hostname").ok().flatten());
         Ok(Facts::Pgpool {
             up: count(rows.iter().filter(|row| up(row)).count()),
             total: count(rows.len()),

@@ -52,11 +52,7 @@ async fn clients(address: SocketAddr, slot: &mut Option<MultiplexedConnection>) 
         Some(connection) => slot.insert(connection),
         None => slot.insert(connect(address).await?),
     };
-    redis::cmd("CLIENT")
-        .arg("LIST")
-        .query_async(connection)
-        .await
-        .map_err(|error: redis::RedisError| error.to_string())
+    redis::cmd("CLIENT").arg("LIST").query_async(connection).await.map_err(|error: redis::RedisError| error.to_string())
 }
 
 /// Whether a connection with this name waits in a blocking pop.

@@ -55,8 +55,7 @@ impl Journey for OrderApi {
                 AttemptKind::Purchase => buyer.target().post_order(body.clone()),
                 AttemptKind::Lookup => buyer.target().get_order(operation.code()),
             };
-            let result =
-                buyer.attempt(&mut operation, kind, request, |answer| judge_order(kind, answer)).await;
+            let result = buyer.attempt(&mut operation, kind, request, |answer| judge_order(kind, answer)).await;
             match plan.after(kind, &result, &operation) {
                 Next::End(ending) => return ending,
                 Next::Try(next, wait) => {

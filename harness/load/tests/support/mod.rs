@@ -36,9 +36,9 @@ pub(crate) enum Act {
     CommitThenHalfAnAnswer,
 }
 
-pub(crate) const BUSY: &str =
-    r#"{"detail":"The server was too busy to process your request. Please try again."}"#;
-pub(crate) const NO_QUOTA: &str = r#"{"positions":[{"item":["There is not enough quota available on quota \"q\" to perform the operation."]}]}"#;
+pub(crate) const BUSY: &str = r#"{"detail":"The server was too busy to process your request. Please try again."}"#;
+pub(crate) const NO_QUOTA: &str =
+    r#"{"positions":[{"item":["There is not enough quota available on quota \"q\" to perform the operation."]}]}"#;
 const NOT_FOUND: &str = r#"{"detail":"No Order matches the given query."}"#;
 const IN_USE: &str = r#"{"code":["This order code is already in use."]}"#;
 const ITEM: &str = r#"{"id":5,"active":true,"default_price":"23.00"}"#;
@@ -220,10 +220,7 @@ pub(crate) async fn dead_addr() -> SocketAddr {
 
 pub(crate) fn target(entries: &[(&str, SocketAddr)]) -> Target {
     Target {
-        entries: entries
-            .iter()
-            .map(|(name, addr)| Entry { name: NodeName::new(*name), addr: *addr })
-            .collect(),
+        entries: entries.iter().map(|(name, addr)| Entry { name: NodeName::new(*name), addr: *addr }).collect(),
         host_header: "localhost".to_owned(),
         organizer: "org".to_owned(),
         event: "fair".to_owned(),
