@@ -33,13 +33,8 @@ fn a_scarce_quota_is_never_oversold_while_we_lose(#[case] target: &str) {
 fn scarce_event(slug: &str) -> String {
     format!(
         "organizer: {{slug: drill, name: Firedrill}}\n\
-         events:\n\
-         - slug: {slug}\n\
-        \x20  name: A scarce event\n\
-        \x20  in_days: 90\n\
-        \x20  items:\n\
-        \x20  - {{name: Seat, price: \"23.00\"}}\n\
-        \x20  quotas:\n\
-        \x20  - {{name: seats, size: {TICKETS}, items: [Seat]}}\n"
+         events: [{{slug: {slug}, name: A scarce event, in_days: 90, \
+                   items: [{{name: Seat, price: '23.00'}}], \
+                   quotas: [{{name: seats, size: {TICKETS}, items: [Seat]}}]}}]\n"
     )
 }

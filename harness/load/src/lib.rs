@@ -38,5 +38,5 @@ pub use order_code::OrderCodes;
 pub use probe::{PROBE_BUYER, PROBE_OPS_FROM, PreflightError, preflight, purchase_once};
 pub use run::{Drained, LoadHandle, LoadView, StartError, start, start_journey};
 pub use settings::Settings;
-pub use stats::{Sale, Snapshot};
+pub use stats::{Answer, Snapshot};
 pub use target::{ApiToken, Entry, Target, TargetError};

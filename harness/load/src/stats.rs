@@ -24,12 +24,12 @@ const HIGHEST_US: u64 = 3_600_000_000;
 /// Two significant digits: an error of 1 %, and 22 KB a histogram.
 const DIGITS: u8 = 2;
 
-/// The last sale.
+/// The last purchase that the shop answered: confirmed, or "sold out".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sale {
-    /// When the exchange that was confirmed began.
+pub struct Answer {
+    /// When the exchange began.
     pub began: At,
-    /// When the buyer had the confirmation.
+    /// When the buyer had the answer.
     pub ended: At,
 }
 
@@ -67,8 +67,8 @@ pub struct Snapshot {
     pub acks_last_s: u64,
     /// Errors in the last second, as in [`Snapshot::errors`].
     pub errors_last_s: u64,
-    /// The confirmation whose exchange began last.
-    pub last_sale: Option<Sale>,
+    /// The answer (a confirmation, or "sold out") whose exchange began last.
+    pub last_answer: Option<Answer>,
     /// When the last error, or the last refused arrival, was seen.
     pub last_error: Option<At>,
     /// Median latency of the operations that ended in the last 10 s, from their intended start, in
@@ -99,17 +99,17 @@ pub struct Lag {
 impl Snapshot {
     /// Whether sales have gone well for the last `for_ms` milliseconds: the load ran all that time, there
     /// was no error and no refused arrival, and something was sold.
-    pub fn sells_cleanly_for(&self, for_ms: u64) -> bool {
+    pub fn serves_cleanly_for(&self, for_ms: u64) -> bool {
         let since = At(self.at.0.saturating_sub(for_ms.saturating_mul(1_000_000)));
         self.started <= since
             && self.last_error.is_none_or(|error| error < since)
-            && self.last_sale.is_some_and(|sale| sale.ended >= since)
+            && self.last_answer.is_some_and(|answer| answer.ended >= since)
     }
 
     /// Whether a purchase that was sent at `instant` or later was confirmed. One that was sent before and
     /// confirmed after proves nothing about the time after.
-    pub fn sold_since(&self, instant: At) -> bool {
-        self.last_sale.is_some_and(|sale| sale.began >= instant)
+    pub fn served_since(&self, instant: At) -> bool {
+        self.last_answer.is_some_and(|answer| answer.began >= instant)
     }
 }
 
@@ -135,7 +135,7 @@ struct Inner {
     not_sent: u64,
     acks: Counts,
     recent_errors: Counts,
-    last_sale: Option<Sale>,
+    last_answer: Option<Answer>,
     last_error: Option<At>,
     latency: Window,
     start_lag: Histogram<u64>,
@@ -153,7 +153,7 @@ impl Stats {
             not_sent: 0,
             acks: Counts::default(),
             recent_errors: Counts::default(),
-            last_sale: None,
+            last_answer: None,
             last_error: None,
             latency: Window::new(),
             start_lag: histogram(),
@@ -212,7 +212,14 @@ impl Stats {
                     inner.error(attempt.ended);
                 }
             }
-            Outcome::Acknowledged => inner.sold(Sale { began: attempt.started, ended: attempt.ended }),
+            Outcome::Acknowledged => {
+                inner.acks.add(attempt.ended);
+                inner.answered(Answer { began: attempt.started, ended: attempt.ended });
+            }
+            // "Sold out" is an answer: the shop serves, it only has nothing left.
+            Outcome::Rejected(RejectReason::SoldOut) => {
+                inner.answered(Answer { began: attempt.started, ended: attempt.ended });
+            }
             Outcome::Rejected(_) => {}
         }
     }
@@ -256,7 +263,7 @@ impl Stats {
             not_sent: inner.not_sent,
             acks_last_s: inner.acks.sum(at),
             errors_last_s: inner.recent_errors.sum(at),
-            last_sale: inner.last_sale,
+            last_answer: inner.last_answer,
             last_error: inner.last_error.max(refused_at),
             latency_p50_ms: latency_ms(0.5),
             latency_p99_ms: latency_ms(0.99),
@@ -278,10 +285,9 @@ impl Inner {
         self.last_error = self.last_error.max(Some(at));
     }
 
-    fn sold(&mut self, sale: Sale) {
-        self.acks.add(sale.ended);
-        if self.last_sale.is_none_or(|last| last.began < sale.began) {
-            self.last_sale = Some(sale);
+    fn answered(&mut self, answer: Answer) {
+        if self.last_answer.is_none_or(|last| last.began < answer.began) {
+            self.last_answer = Some(answer);
         }
     }
 }
@@ -377,24 +383,24 @@ mod tests {
         let stats = Stats::new(At::from_ms(0));
         let mut inner = stats.lock();
         inner.error(At::from_ms(2_000));
-        inner.sold(Sale { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
+        inner.answered(Answer { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
         drop(inner);
-        assert!(!stats.snapshot(At::from_ms(4_900)).sells_cleanly_for(3_000));
-        assert!(stats.snapshot(At::from_ms(5_001)).sells_cleanly_for(3_000));
-        assert!(!stats.snapshot(At::from_ms(9_000)).sells_cleanly_for(3_000), "nothing was sold");
+        assert!(!stats.snapshot(At::from_ms(4_900)).serves_cleanly_for(3_000));
+        assert!(stats.snapshot(At::from_ms(5_001)).serves_cleanly_for(3_000));
+        assert!(!stats.snapshot(At::from_ms(9_000)).serves_cleanly_for(3_000), "nothing was sold");
         let snapshot = stats.snapshot(At::from_ms(5_001));
-        assert!(snapshot.sold_since(At::from_ms(4_000)));
-        assert!(!snapshot.sold_since(At::from_ms(4_200)), "it was sent before");
+        assert!(snapshot.served_since(At::from_ms(4_000)));
+        assert!(!snapshot.served_since(At::from_ms(4_200)), "it was sent before");
     }
 
     #[test]
     fn a_refused_arrival_is_no_clean_sale() {
         let stats = Stats::new(At::from_ms(0));
-        stats.lock().sold(Sale { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
+        stats.lock().answered(Answer { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
         stats.arrived();
         stats.refused(At::from_ms(4_600));
         let snapshot = stats.snapshot(At::from_ms(5_000));
-        assert!(!snapshot.sells_cleanly_for(3_000));
+        assert!(!snapshot.serves_cleanly_for(3_000));
         assert_eq!((snapshot.arrivals, snapshot.refused, snapshot.in_flight), (1, 1, 0));
     }
 }

@@ -136,15 +136,15 @@ async fn live_figures_tell_when_sales_go_well_again() {
     let settings = Settings { rate_per_s: 50.0, buyers: 200, ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, clock, tx).expect("a load");
     let view = load.view();
-    assert!(!view.snapshot().sells_cleanly_for(300), "too early");
-    until("sales go well", || view.snapshot().sells_cleanly_for(300)).await;
+    assert!(!view.snapshot().serves_cleanly_for(300), "too early");
+    until("sales go well", || view.snapshot().serves_cleanly_for(300)).await;
     let errors_before = view.snapshot().errors;
     shop.stall(Duration::from_millis(900));
     let stalled = clock.now();
     until("buyers notice", || view.snapshot().errors > errors_before).await;
-    assert!(!view.snapshot().sells_cleanly_for(300));
-    until("sales again", || view.snapshot().sold_since(stalled.plus_ms(900))).await;
-    until("sales go well again", || view.snapshot().sells_cleanly_for(300)).await;
+    assert!(!view.snapshot().serves_cleanly_for(300));
+    until("sales again", || view.snapshot().served_since(stalled.plus_ms(900))).await;
+    until("sales go well again", || view.snapshot().serves_cleanly_for(300)).await;
     load.stop(Duration::from_secs(5)).await;
 }
 

@@ -315,8 +315,9 @@ impl Run<'_> {
         let restored = wait::until("buyers are served again", deadline, LOOK_PERIOD, || async {
             let figures = self.view.snapshot();
             let clean_ms = figures.at.ms_since(effective).min(STEADY_MS as f64);
-            let served =
-                clean_ms >= STEADY_MS as f64 && figures.sells_cleanly_for(STEADY_MS) && figures.sold_since(effective);
+            let served = clean_ms >= STEADY_MS as f64
+                && figures.serves_cleanly_for(STEADY_MS)
+                && figures.served_since(effective);
             if served || self.interrupted() {
                 return Look::Ready(figures);
             }
@@ -326,7 +327,7 @@ impl Run<'_> {
             ))
         });
         match restored.await {
-            Ok(figures) if figures.sold_since(effective) => {
+            Ok(figures) if figures.served_since(effective) => {
                 // Sales have gone well since the last error, not since we could be sure of it.
                 let since = figures.last_error.filter(|error| *error > effective).unwrap_or(effective);
                 let detail = format!("no error since, for {:.1} s", figures.at.ms_since(since) / 1e3);
@@ -359,7 +360,7 @@ impl Run<'_> {
                 return Look::NotYet(missing);
             }
             let figures = self.view.snapshot();
-            if figures.sells_cleanly_for(STEADY_MS) {
+            if figures.serves_cleanly_for(STEADY_MS) {
                 return Look::Ready(());
             }
             Look::NotYet(format!(

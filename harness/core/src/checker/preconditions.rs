@@ -105,9 +105,9 @@ fn load(evidence: &Evidence<'_>) -> Option<Finding> {
     None
 }
 
-/// Purchases were confirmed right before every fault and after the last one.
+/// Purchases were confirmed, or answered "sold out", right before every fault and after the last one.
 fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut acks: Vec<At> = evidence.operations.iter().filter_map(|op| op.acknowledged_at()).collect();
+    let mut acks: Vec<At> = evidence.operations.iter().filter_map(|op| op.served_at()).collect();
     acks.sort_unstable();
     let rate_per_s = evidence.history.header().map_or(0.0, |header| header.rate_per_s);
     let alive_ms = if rate_per_s > 0.0 { ALIVE_MS.max(3_000.0 / rate_per_s) } else { ALIVE_MS };
@@ -125,7 +125,7 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
         .collect();
     let healed = injected().filter_map(|window| window.recovered).max();
     if let Some(healed) = healed {
-        let bought = |op: &&crate::history::Operation| op.invoked >= healed && op.acknowledged_at().is_some();
+        let bought = |op: &&crate::history::Operation| op.invoked >= healed && op.served_at().is_some();
         if !evidence.operations.iter().any(|op| bought(&op)) {
             let text = "no purchase begun after the last recovery was acknowledged";
             missing.push(Finding::new(text).with_at(healed));

@@ -1,7 +1,10 @@
-//! When sales went through: outages and first sales around a fault.
+//! When buyers were served: outages and first sales around a fault.
+//!
+//! "Sold out" serves a buyer as well as a confirmation does: a shop without tickets is not a shop without
+//! service. Whether it was true is the business of the checker `oversell`.
 
 use super::Evidence;
-use crate::history::{At, Attempt, AttemptKind, Outcome};
+use crate::history::{At, Attempt, AttemptKind, Outcome, RejectReason};
 use crate::verdict::Outage;
 
 /// A gap is reported as an outage from this multiple of the mean gap on.
@@ -33,11 +36,14 @@ pub struct Sales {
 impl Sales {
     /// Indexes the sales of a run in O(n log n).
     pub fn of(evidence: &Evidence<'_>) -> Self {
-        let sold = |a: &&Attempt| a.kind == AttemptKind::Purchase && a.outcome == Outcome::Acknowledged;
-        let sales = evidence.history.attempts().filter(sold);
+        let served = |a: &&Attempt| {
+            let sold_out = Outcome::Rejected(RejectReason::SoldOut);
+            a.kind == AttemptKind::Purchase && (a.outcome == Outcome::Acknowledged || a.outcome == sold_out)
+        };
+        let sales = evidence.history.attempts().filter(served);
         let mut by_end: Vec<Sale> = sales.map(|a| Sale { started: a.started, ended: a.ended }).collect();
         by_end.sort_unstable_by_key(|sale| (sale.ended, sale.started));
-        let acks = evidence.operations.iter().filter_map(|op| Some((op.invoked, op.acknowledged_at()?)));
+        let acks = evidence.operations.iter().filter_map(|op| Some((op.invoked, op.served_at()?)));
         let mut first_ack: Vec<(At, At)> = acks.collect();
         first_ack.sort_unstable();
         let mut earliest = At(u64::MAX);

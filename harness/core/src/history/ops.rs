@@ -67,6 +67,14 @@ impl Operation {
         }
     }
 
+    /// When the buyer had an answer: the confirmation, or that it is sold out.
+    pub fn served_at(&self) -> Option<At> {
+        match self.outcome {
+            OperationOutcome::Rejected(RejectReason::SoldOut) => Some(self.completed),
+            _ => self.acknowledged_at(),
+        }
+    }
+
     /// Milliseconds from the intended time to the confirmation, or to the end of the last attempt.
     pub fn latency_ms(&self) -> f64 {
         self.acknowledged_at().unwrap_or(self.completed).ms_since(self.intended)
