@@ -82,7 +82,10 @@ impl Sales {
         if last == self.by_end.len() && points.last().is_none_or(|sale| sale.ended < self.end) {
             points.push(Sale { started: self.end, ended: self.end });
         }
-        let gaps = points.windows(2).filter(|pair| pair[0].ended <= until && pair[1].ended >= from);
+        // Two faults in a row: the outage of the next one begins with the last sale before it, which may
+        // still lie inside this window. What overlaps by no more than a usual gap is not this window's.
+        let inside_ms = |pair: &[Sale]| pair[1].ended.min(until).ms_since(pair[0].ended.max(from));
+        let gaps = points.windows(2).filter(|pair| inside_ms(pair) > self.mean_gap_ms);
         let longest = gaps.max_by_key(|pair| pair[1].ended.0.saturating_sub(pair[0].ended.0))?;
         let outage = Outage {
             from: longest[0].ended,

@@ -158,6 +158,20 @@ fn a_promotion_counts_only_if_the_primary_was_hit() {
 }
 
 #[test]
+fn the_outage_of_the_next_fault_is_not_charged_to_the_step_before_it() {
+    let mut story = Story::good();
+    // The step ends at 19.99 s, 50 ms after the last sale before the gap from 19.94 s to 22.04 s.
+    let earlier = |at: At| At(10_000_000_000 + at.0.saturating_sub(20_000_000_000) * 999 / 2_000);
+    story.faults.iter_mut().for_each(|fault| fault.at = earlier(fault.at));
+    story.stages.iter_mut().filter(|stage| stage.step.is_some()).for_each(|stage| {
+        stage.at = if stage.at.0 < 20_000_000_000 { At::from_ms(9_900) } else { earlier(stage.at) };
+    });
+    let step = step_of(&story);
+    assert_eq!((step.from, step.until), (At::from_ms(10_000), At::from_ms(19_990)));
+    assert_eq!(step.outage, None);
+}
+
+#[test]
 fn an_outage_without_end_lasts_until_the_end_of_the_load() {
     let dead = Story::good().with(|s| {
         s.attempts.retain(|a| a.op.0 < 200);
