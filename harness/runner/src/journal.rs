@@ -121,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_said_and_not_survived_in_silence() {
+        let path = Path::new("/dev/full");
+        let journal = Journal::create(path).expect("the device is there");
+        let sender = journal.sender();
+        for ms in 0..100 {
+            // The writing thread may be gone already; that is what is under test.
+            let _ = sender.blocking_send(stage(ms));
+        }
+        drop(sender);
+        let error = journal.finish(At::from_ms(3), Vec::new()).expect_err("nothing can be written");
+        let text = error.to_string();
+        assert!(text.contains("/dev/full") && text.contains("free space"), "{text}");
+    }
+
+    #[test]
     fn a_history_that_was_cut_off_keeps_what_was_flushed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("h.zst");

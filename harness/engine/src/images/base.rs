@@ -85,9 +85,7 @@ async fn make_in(engine: &Engine, folder: &Path) -> Result<(), String> {
         let text = root.display().to_string();
         run("mmdebstrap", &["--variant=minbase", RELEASE, &text], folder, &[]).await?;
     } else {
-        run("apt-get", &["download", "debootstrap"], folder, &[]).await.map_err(|error| {
-            format!("{error} (the host is no Debian with package lists: install mmdebstrap, or run apt-get update)")
-        })?;
+        download_debootstrap(folder).await?;
         run("sh", &["-c", "dpkg-deb -x debootstrap_*.deb unpacked"], folder, &[]).await?;
         let unpacked = folder.join("unpacked");
         let program = unpacked.join("usr/sbin/debootstrap").display().to_string();
@@ -97,6 +95,35 @@ async fn make_in(engine: &Engine, folder: &Path) -> Result<(), String> {
     }
     add_sources(&root)?;
     import(engine, &root).await
+}
+
+/// Fetches the package with package lists of its own, because a fresh machine has none, and leaves the
+/// host's alone.
+async fn download_debootstrap(folder: &Path) -> Result<(), String> {
+    let (lists, cache) = (folder.join("lists"), folder.join("cache"));
+    for part in [lists.join("partial"), cache.join("archives/partial")] {
+        std::fs::create_dir_all(&part).map_err(|error| format!("create {}: {error}", part.display()))?;
+    }
+    let options = [
+        format!("-oDir::State::Lists={}", lists.display()),
+        format!("-oDir::Cache={}", cache.display()),
+        "-oAPT::Sandbox::User=root".to_owned(),
+    ];
+    let with = |command: &[&str]| {
+        let command = command.iter().map(ToString::to_string);
+        options.iter().cloned().chain(command).collect::<Vec<String>>()
+    };
+    let call = async |arguments: Vec<String>| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run("apt-get", &arguments, folder, &[]).await
+    };
+    // One unreachable source among the host's must not matter: the download below says whether it did.
+    let updated = call(with(&["update"])).await;
+    let downloaded = call(with(&["download", "debootstrap"])).await;
+    downloaded.map_err(|error| {
+        let lists = updated.err().map_or_else(String::new, |error| format!("; before that: {error}"));
+        format!("{error}{lists} (is this host a Debian? elsewhere install mmdebstrap)")
+    })
 }
 
 /// Debian's updates and security updates beside the release, from the same mirror, as the published image
