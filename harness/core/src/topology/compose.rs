@@ -136,6 +136,8 @@ pub struct Service {
     pub init: bool,
     /// For example `128m`.
     pub shm_size: Option<Text>,
+    /// Weight when cores are short; 1024 is usual.
+    pub cpu_shares: Option<Spanned<u32>>,
     /// Kernel parameters.
     #[serde(default)]
     pub sysctls: BTreeMap<String, Text>,

@@ -152,6 +152,7 @@ fn lower_service(
         extra_hosts: hosts,
         init: raw.init,
         shm_bytes: raw.shm_size.as_ref().map(|text| bytes(context, text)).transpose()?,
+        cpu_shares: raw.cpu_shares.as_ref().map(|shares| cpu_shares(context, shares)).transpose()?,
         sysctls: context.map(&raw.sysctls)?,
         cap_add: context.texts(&raw.cap_add)?,
         stop_signal: context.optional(raw.stop_signal.as_ref())?,
@@ -259,6 +260,14 @@ fn bytes(context: &Context<'_>, text: &Text) -> Result<u64, SourceError> {
         };
     let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     size.ok_or_else(|| context.error(text, format!("{value:?} is not a size: write for example 128m")))
+}
+
+/// The kernel's own limits.
+fn cpu_shares(context: &Context<'_>, shares: &Spanned<u32>) -> Result<u32, SourceError> {
+    if (2..=262_144).contains(&shares.value) {
+        return Ok(shares.value);
+    }
+    Err(context.error(shares, format!("cpu_shares is {}: give 2 to 262144; 1024 is usual", shares.value)))
 }
 
 fn seconds(context: &Context<'_>, text: &Text) -> Result<u32, SourceError> {

@@ -118,6 +118,8 @@ pub struct Service {
     pub init: bool,
     /// Size of `/dev/shm` in bytes.
     pub shm_bytes: Option<u64>,
+    /// Weight when cores are short; the engine's default is 1024.
+    pub cpu_shares: Option<u32>,
     /// Kernel parameters of the container.
     pub sysctls: BTreeMap<String, String>,
     /// Capabilities to add.

@@ -77,7 +77,7 @@ fn keys() {
     ];
     insta::assert_snapshot!(all(&cases), @r#"
     c.yaml:18:1: unknown key "secrets"; supported here: version, services, networks, volumes, x-firedrill, x-*
-    c.yaml:4:5: unknown key "privileged"; supported here: image, build, command, hostname, environment, networks, volumes, ports, extra_hosts, init, shm_size, sysctls, cap_add, stop_signal, stop_grace_period, depends_on, restart, labels, deploy, x-firedrill
+    c.yaml:4:5: unknown key "privileged"; supported here: image, build, command, hostname, environment, networks, volumes, ports, extra_hosts, init, shm_size, cpu_shares, sysctls, cap_add, stop_signal, stop_grace_period, depends_on, restart, labels, deploy, x-firedrill
     c.yaml:10:48: unknown key "color"; supported here: tier, kind, start_after, entry_point, single
     c.yaml:1:15: unknown key "descripton"; supported here: description, subnet_variable, secrets
     c.yaml:15:56: unknown key "prot"; supported here: port
@@ -276,7 +276,7 @@ fn merged_blocks() {
     let messages: Vec<String> = cases.iter().map(|case| check(&[*case, merged])).collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
     c.yaml:2:12: restart must be "no": who kills nodes must be the one who starts them again
-    c.yaml:2:3: unknown key "privileged"; supported here: image, build, command, hostname, environment, networks, volumes, ports, extra_hosts, init, shm_size, sysctls, cap_add, stop_signal, stop_grace_period, depends_on, restart, labels, deploy, x-firedrill
+    c.yaml:2:3: unknown key "privileged"; supported here: image, build, command, hostname, environment, networks, volumes, ports, extra_hosts, init, shm_size, cpu_shares, sysctls, cap_add, stop_signal, stop_grace_period, depends_on, restart, labels, deploy, x-firedrill
     c.yaml:2:13: "./a" is no volume of this file; folders of the host are not supported
     "#);
 }

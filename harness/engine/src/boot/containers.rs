@@ -148,6 +148,7 @@ fn host_config(stack: &Stack, node: &Node, service: &Service) -> HostConfig {
         extra_hosts: Some(service.extra_hosts.clone()),
         init: Some(service.init),
         shm_size: service.shm_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+        cpu_shares: service.cpu_shares.map(i64::from),
         sysctls: Some(service.sysctls.clone().into_iter().collect()),
         cap_add: Some(service.cap_add.clone()),
         ..Default::default()
