@@ -262,7 +262,7 @@ fn reasons(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reas
         if !evidence.account.read {
             reasons.push((Judgement::Unknown, "no complete final read: losses cannot be counted".to_owned()));
         }
-        reasons.extend(service(window));
+        reasons.extend(service(window, evidence));
         reasons.extend(redundancy(window, evidence));
         reasons.extend(sales(window, step, evidence));
     }
@@ -270,13 +270,17 @@ fn reasons(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reas
 }
 
 /// N+1: buyers must be served again while the fault is still in force.
-fn service(window: &Window) -> Option<(Judgement, String)> {
+fn service(window: &Window, evidence: &Evidence<'_>) -> Option<(Judgement, String)> {
     if window.effective.is_none() || window.takes_whole_tier() {
         return None;
     }
     match (window.restored, window.healed) {
         (Some(restored), Some(healed)) if restored <= healed => None,
         (Some(_), None) => None,
+        // An operator's interrupt undoes the last fault early: the stack was not given its time.
+        (None, Some(_)) if is_cut_short(window, evidence) => {
+            Some((Judgement::Unknown, "interrupted before buyers were served again".to_owned()))
+        }
         (_, Some(healed)) => {
             let after_s = healed.ms_since(window.from) / 1e3;
             let text = format!("N+1 broken: no steady sales in {after_s:.1} s, until the fault was undone");
@@ -284,6 +288,12 @@ fn service(window: &Window) -> Option<(Judgement, String)> {
         }
         (None, None) => Some((Judgement::Unknown, "it was not seen that buyers were served again".to_owned())),
     }
+}
+
+/// Whether the run was interrupted in this step.
+fn is_cut_short(window: &Window, evidence: &Evidence<'_>) -> bool {
+    let is_last = evidence.windows.last().is_some_and(|last| last.step == window.step);
+    is_last && first_stage(evidence.history, Stage::Interrupted).is_some()
 }
 
 /// Redundancy must be whole again after the undo.

@@ -52,6 +52,15 @@ fn a_step_is_judged_alone() {
             Fail,
             "N+1 broken",
         ),
+        (
+            "interrupted before sales went on",
+            |s| {
+                s.stages.retain(|e| e.stage != Stage::ServiceRestored);
+                s.stages.push(stage(41_000, Stage::Interrupted, None));
+            },
+            Unknown,
+            "interrupted before buyers were served again",
+        ),
         ("sales only after the undo", |s| s.stages[2].at = At::from_ms(27_001), Fail, "N+1 broken"),
         (
             "the whole tier was hit on purpose",
