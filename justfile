@@ -28,6 +28,10 @@ certify:
 bench-boot runs="5":
     bash harness/engine/benches/boot.sh {{runs}}
 
+# The benchmark of injection instants: how late faults are.
+bench-injection runs="200":
+    bash harness/engine/benches/injection.sh {{runs}}
+
 # Ten kills of the database primary in a row.
 ten-kills:
     cargo run --release -- run ten-kills
@@ -35,3 +39,7 @@ ten-kills:
 # The unit tests of the programs inside the images.
 test-images:
     bash fixtures/images/test.sh
+
+# How punctual the fault `delay` is: 2,000 packets a row, idle and busy (docs/delay-accuracy.md).
+bench-delay:
+    cargo run --release -p firedrill-engine --example delay

@@ -8,3 +8,4 @@ mod n_plus_one;
 mod quotas;
 mod shop;
 mod sla;
+mod triggers;

@@ -2,12 +2,12 @@
 //! sold that does not exist: neither by the database's count nor by what buyers hold in their hands.
 
 use crate::shop::{agreement, lose, shop};
-use firedrill_core::drill::Load;
+use firedrill_core::drill::{Load, QuotaBelow, Trigger};
 use firedrill_core::verdict::Judgement;
 use rstest::rstest;
 
-/// Tickets on sale. At six buyers a second some twenty are sold before the fault; the buyers who queue up
-/// during a failover of four to five seconds fight for the rest at the moment at which it ends.
+/// Tickets on sale, half of which are sold before the fault; the buyers who queue up during a failover of four
+/// to five seconds fight for the rest at the moment at which it ends.
 const TICKETS: u64 = 45;
 
 #[rstest]
@@ -18,6 +18,12 @@ fn a_scarce_quota_is_never_oversold_while_we_lose(#[case] target: &str) {
     let event = format!("scarce-{}", target.trim_end_matches(')').rsplit('(').next().expect("a tier"));
     shop.add_events(&scarce_event(&event));
     let mut drill = lose(target);
+    // The master dies when the fight for the last tickets has begun.
+    let nearly_gone = QuotaBelow { quota: format!("{event}/seats"), left: TICKETS / 2 };
+    drill.steps[0].when = Some(Trigger::QuotaBelow(nearly_gone));
+    // Whoever was in doubt when the last ticket went cannot be served any more; the window has to be longer than
+    // that moment for the share of the served to mean something.
+    drill.steps[0].hold_ms = 10_000;
     drill.load = Load { rate_per_s: 6.0, event: event.clone(), item: "Seat".to_owned(), ..Load::default() };
 
     let outcome = shop.run(&drill, &agreement("gic-2020"));

@@ -1,7 +1,7 @@
 //! The shop under test: booted by whoever needs it first, shared by all, removed when the process ends.
 
-use firedrill_core::drill::{Drill, Load, Step};
-use firedrill_core::fault::FaultKind;
+use firedrill_core::drill::{Drill, Step};
+use firedrill_core::fault::Fault;
 use firedrill_core::sla::Sla;
 use firedrill_core::source::Source;
 use firedrill_core::verdict::{CheckResult, Conclusion, Judgement, Verdict};
@@ -63,8 +63,9 @@ impl Shop {
         let (_keep, never) = watch::channel(false);
         let replay = format!("cargo test --test suites # {}", drill.name);
         let run = self.session.drill(drill, sla, SEED, &replay, never, &ToTestOutput);
-        let Executed { dir, verdict } =
+        let Executed { dir, verdict, residue } =
             self.runtime.block_on(run).unwrap_or_else(|error| panic!("the drill cannot be run: {error}"));
+        assert!(residue.is_empty(), "{} left on the nodes: {}", drill.name, residue.join("; "));
         Outcome { dir, verdict }
     }
 }
@@ -119,13 +120,8 @@ impl Outcome {
 
 /// A drill that kills one target under the usual load.
 pub(crate) fn lose(target: &str) -> Drill {
-    Drill {
-        name: format!("lose {target}"),
-        topology: "pretix-ha".to_owned(),
-        sla: "gic-2020".to_owned(),
-        load: Load::default(),
-        steps: vec![Step::new(FaultKind::Kill, target.parse().expect("a target"))],
-    }
+    let step = Step::new(Fault::Kill, target.parse().expect("a target"));
+    Drill::new(&format!("lose {target}"), "pretix-ha").step(step)
 }
 
 /// An agreement of `fixtures/sla`.

@@ -35,13 +35,26 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Buy tickets from any Pretix at a given rate.
     Load(LoadArgs),
-    /// Remove what dead runs left behind.
+    /// Undo faults that dead runs left in force, and remove what they left behind.
     Reap,
-    /// Remove a run when standard input ends (started by firedrill itself).
+    /// Show the catalogue of faults: what each does, needs, and is proven by.
+    Faults {
+        /// Only this one.
+        name: Option<String>,
+    },
+    /// Print the JSON Schema of drill files.
+    Schema,
+    /// Clean up when standard input ends (started by firedrill itself).
     #[command(hide = true)]
     Guard {
         /// The run.
         run: String,
+        /// Folder of the records of standing stacks.
+        #[arg(long)]
+        stacks: PathBuf,
+        /// Undo faults, and leave the stack.
+        #[arg(long)]
+        keep: bool,
     },
 }
 
@@ -71,6 +84,9 @@ pub(crate) struct RunArgs {
     /// Seed of everything random, to repeat a schedule.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Drill a stack that stands (`firedrill up`), and leave it standing.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) on: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

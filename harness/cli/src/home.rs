@@ -2,7 +2,7 @@
 //! current one that has them, or the checkout that the program was built in.
 
 use anyhow::{Context, Result};
-use firedrill_core::drill::Drill;
+use firedrill_core::drill::Written;
 use firedrill_core::sla::Sla;
 use firedrill_core::source::Source;
 use std::path::{Path, PathBuf};
@@ -41,9 +41,9 @@ pub(crate) fn sla(name: &str) -> Result<Sla> {
 }
 
 /// Reads a drill, by name or by path.
-pub(crate) fn drill(name: &str) -> Result<Drill> {
+pub(crate) fn drill(name: &str) -> Result<Written> {
     let path = by_name_or_path(name, || home().join("fixtures/drills").join(format!("{name}.yaml")));
-    Ok(Drill::parse(&read(&path, "drill")?)?)
+    Ok(Written::parse(&read(&path, "drill")?)?)
 }
 
 fn by_name_or_path(name: &str, by_name: impl FnOnce() -> PathBuf) -> PathBuf {

@@ -1,45 +1,14 @@
 //! Bad input and trouble, as a user meets them: one message that says what, where and what to do, the
 //! right exit code, nothing left behind.
 
+mod support;
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// Tests that count what the engine has take turns: each would see what another one creates.
-static ENGINE: Mutex<()> = Mutex::new(());
-
-fn engine() -> MutexGuard<'static, ()> {
-    ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn firedrill(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
-    command.args(arguments).env("CI", "true").env("FIREDRILL_HOME", root()).stdin(Stdio::null());
-    command
-}
-
-/// Runs a command that must end with this code and say all of these words.
-fn check(mut command: Command, code: i32, words: &[&str]) -> String {
-    let output = command.output().expect("the program starts");
-    let text = text(&output);
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    for word in words {
-        assert!(text.contains(word), "{word:?} is missing in:\n{text}");
-    }
-    text
-}
-
-fn text(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    format!("{out}{err}")
-}
+use support::{check, engine, firedrill, labelled, root};
 
 /// A topology folder with this Compose file; image contexts stay where they are.
 fn topology(folder: &Path, compose: &str) -> PathBuf {
@@ -52,23 +21,6 @@ fn topology(folder: &Path, compose: &str) -> PathBuf {
 
 fn pretix_ha() -> String {
     std::fs::read_to_string(root().join("topologies/pretix-ha/compose.yaml")).expect("it is there")
-}
-
-/// Containers, networks and volumes of all runs but those of a stack that somebody else has up now.
-fn labelled() -> Vec<String> {
-    let kinds: [&[&str]; 3] = [
-        &["ps", "-a", "--format", "{{.Names}}"],
-        &["network", "ls", "--format", "{{.Name}}"],
-        &["volume", "ls", "--format", "{{.Name}}"],
-    ];
-    let mut found = Vec::new();
-    for kind in kinds {
-        let output = Command::new("docker").args(kind).args(["--filter", "label=io.firedrill.run"]).output();
-        let output = output.expect("docker answers");
-        found.extend(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned));
-    }
-    found.sort();
-    found
 }
 
 #[test]
@@ -109,8 +61,15 @@ fn a_malformed_drill_is_refused() {
     check(firedrill(&["run", &unknown_fault]), 64, &["drill.yaml:4:", "meteor", "kill"]);
     let unknown_tier = drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: kill, target: one(mainframe)}\n");
     check(firedrill(&["run", &unknown_tier]), 64, &["step 1", "one(mainframe)", "postgres", "nginx"]);
-    let no_load = drill("name: d\ntopology: pretix-ha\nload: {rate_per_s: 0}\nsteps: []\n");
-    check(firedrill(&["run", &no_load]), 64, &["rate_per_s is 0"]);
+    let wrong_load = drill("name: d\ntopology: pretix-ha\nload: {rate_per_s: -1}\nsteps: []\n");
+    check(firedrill(&["run", &wrong_load]), 64, &["rate_per_s is -1"]);
+    let two = "{fault: pause, target: one(web)}\n- {fault: kill, target: one(web), overlap: true}";
+    let two = drill(&format!("name: d\ntopology: pretix-ha\nsteps:\n- {two}\n"));
+    check(firedrill(&["run", &two]), 64, &["drill.yaml:5:", "step 2", "cannot overlap pause"]);
+    let no_disk = drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: disk-full, target: one(redis)}\n");
+    check(firedrill(&["run", &no_disk]), 64, &["drill.yaml:4:", "disk_mb"]);
+    let late = drill("name: d\ntopology: pretix-ha\nsteps:\n- {fault: kill, target: one(web), whole_deadline_ms: 9}\n");
+    check(firedrill(&["run", &late]), 64, &["drill.yaml:4:", "shorter than any detection"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use crate::fault::target::Candidate;
 use crate::history::Role;
-use crate::ids::{NodeName, TierName};
+use crate::ids::{HostName, NodeName, TierName};
 use crate::topology::NodeKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -141,10 +141,31 @@ impl NodeReport {
         }
     }
 
-    /// The node as the resolver of targets sees it.
-    pub fn candidate(&self) -> Candidate {
-        Candidate { node: self.node.clone(), tier: self.tier.clone(), role: self.role() }
+    /// The node that it names as the leader of others, where it is an authority.
+    fn names(&self) -> Option<&NodeName> {
+        match &self.answer {
+            Ok(Facts::Pgpool { primary, .. }) => primary.as_ref(),
+            Ok(Facts::Sentinel { master, .. }) => master.as_ref(),
+            Ok(Facts::Haproxy { up }) => match up.as_slice() {
+                [one] => Some(one),
+                _ => None,
+            },
+            _ => None,
+        }
     }
+}
+
+/// The nodes as the resolver of targets sees them: what each says it is, and which authorities name it as
+/// the leader. `host` gives the machine of a node.
+pub fn candidates(reports: &[NodeReport], host: impl Fn(&NodeName) -> Option<HostName>) -> Vec<Candidate> {
+    let candidate = |report: &NodeReport| Candidate {
+        host: host(&report.node),
+        node: report.node.clone(),
+        tier: report.tier.clone(),
+        role: report.role(),
+        named_by: reports.iter().filter(|r| r.names() == Some(&report.node)).map(|r| r.node.clone()).collect(),
+    };
+    reports.iter().map(candidate).collect()
 }
 
 /// What is missing for the cluster to be whole, in words; empty when it is whole.

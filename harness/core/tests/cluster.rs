@@ -178,7 +178,7 @@ fn without_a_master_all_who_name_one_are_wrong() {
 fn roles(#[case] facts: Facts, #[case] role: Role, #[case] epoch: Option<u64>) {
     let mut report = report("n", NodeKind::Postgres, facts);
     assert_eq!((report.role(), report.epoch()), (role, epoch));
-    assert_eq!(report.candidate().role, role);
+    assert_eq!(report.role(), role);
     report.answer = Err("gone".to_owned());
     assert_eq!((report.role(), report.epoch(), report.view()), (Role::Unreachable, None, "gone".to_owned()));
 }

@@ -133,22 +133,48 @@ impl Engine {
         env: &[String],
         deadline: Duration,
     ) -> Result<Output, DockerError> {
+        let options = CreateExecOptions { env: Some(env.to_vec()), ..Default::default() };
+        self.exec_with(container, command, options, deadline).await
+    }
+
+    /// The same as root, whatever user the image runs as.
+    pub async fn exec_as_root(
+        &self,
+        container: &str,
+        command: &[&str],
+        deadline: Duration,
+    ) -> Result<Output, DockerError> {
+        let options = CreateExecOptions { user: Some("0".to_owned()), ..Default::default() };
+        self.exec_with(container, command, options, deadline).await
+    }
+
+    async fn exec_with(
+        &self,
+        container: &str,
+        command: &[&str],
+        options: CreateExecOptions<String>,
+        deadline: Duration,
+    ) -> Result<Output, DockerError> {
         let failed =
             |problem: String| DockerError::Exec { node: container.to_owned(), command: command.join(" "), problem };
-        match timeout(deadline, self.exec_unbounded(container, command, env)).await {
+        match timeout(deadline, self.exec_unbounded(container, command, options)).await {
             Ok(result) => result,
             Err(_) => Err(failed(format!("took longer than {:.0} s", deadline.as_secs_f64()))),
         }
     }
 
-    async fn exec_unbounded(&self, container: &str, command: &[&str], env: &[String]) -> Result<Output, DockerError> {
+    async fn exec_unbounded(
+        &self,
+        container: &str,
+        command: &[&str],
+        options: CreateExecOptions<String>,
+    ) -> Result<Output, DockerError> {
         let what = || format!("{container}: run `{}`", command.join(" "));
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.iter().map(ToString::to_string).collect()),
-            env: Some(env.to_vec()),
-            ..Default::default()
+            ..options
         };
         let exec = self.docker.create_exec(container, options).await.map_err(DockerError::call(what()))?;
         let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await;

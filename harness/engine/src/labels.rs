@@ -9,6 +9,10 @@ pub const RUN: &str = "io.firedrill.run";
 pub const NODE: &str = "io.firedrill.node";
 /// The process that owns the run, see [`owner`].
 pub const OWNER: &str = "io.firedrill.owner";
+/// What a helper in a node's network namespace is for: the step and the node, or a look.
+pub const TOOLBOX: &str = "io.firedrill.toolbox";
+/// On a volume that has a file system of its own: the image by which it was made, and can be thawed.
+pub const DISK: &str = "io.firedrill.disk";
 /// Hash of the build context of an image.
 pub const CONTEXT: &str = "io.firedrill.context";
 

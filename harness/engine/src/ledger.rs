@@ -65,6 +65,14 @@ pub async fn wait_caught_up(stack: &Stack, deadline: Duration) -> Result<(), Exp
 
 /// Standbys whose replay is behind the end of the primary's log.
 async fn behind(stack: &Stack) -> Result<Vec<String>, String> {
+    let ends = log_ends(stack).await?;
+    let end = ends.iter().find(|(_, in_recovery, _)| !in_recovery).map(|(_, _, end)| *end);
+    let end = end.ok_or("no primary")?;
+    Ok(ends.into_iter().filter(|(_, in_recovery, at)| *in_recovery && *at < end).map(|(name, ..)| name).collect())
+}
+
+/// Of every PostgreSQL node: whether it follows, and how far it has written or replayed.
+async fn log_ends(stack: &Stack) -> Result<Vec<(String, bool, u64)>, String> {
     let mut ends: Vec<(String, bool, u64)> = Vec::new();
     for node in stack.of_kind(NodeKind::Postgres) {
         let client = connect(stack, node).await.map_err(|error| format!("{}: {error}", node.name))?;
@@ -73,9 +81,41 @@ async fn behind(stack: &Stack) -> Result<Vec<String>, String> {
         let row = client.query_one(question, &[]).await.map_err(|error| format!("{}: {error}", node.name))?;
         ends.push((node.name.to_string(), row.get(0), u64::try_from(row.get::<_, i64>(1)).unwrap_or(0)));
     }
-    let end = ends.iter().find(|(_, in_recovery, _)| !in_recovery).map(|(_, _, end)| *end);
-    let end = end.ok_or("no primary")?;
-    Ok(ends.into_iter().filter(|(_, in_recovery, at)| *in_recovery && *at < end).map(|(name, ..)| name).collect())
+    Ok(ends)
+}
+
+/// Bytes of write-ahead log that the slowest standby has not replayed yet, by what the primary has written.
+pub async fn replay_lag_bytes(stack: &Stack) -> Result<u64, String> {
+    let ends = log_ends(stack).await?;
+    let written = ends.iter().find(|(_, in_recovery, _)| !in_recovery).map(|(.., end)| *end).ok_or("no primary")?;
+    let slowest = ends.iter().filter(|(_, in_recovery, _)| *in_recovery).map(|(.., end)| *end).min();
+    Ok(written.saturating_sub(slowest.ok_or("no standby")?))
+}
+
+/// Tickets of a quota (`event/quota`) that are left, by the primary's count; none is unlimited.
+pub async fn quota_left(stack: &Stack, name: &str) -> Result<Option<u64>, String> {
+    let mut last = "no primary".to_owned();
+    for node in stack.of_kind(NodeKind::Postgres) {
+        let asked = async {
+            let client = connect(stack, node).await?;
+            let text = |error: tokio_postgres::Error| error.to_string();
+            let recovering = client.query_one("select pg_is_in_recovery()", &[]).await.map_err(text)?;
+            if recovering.get(0) {
+                return Ok::<_, String>(None);
+            }
+            let rows = client.query(QUOTAS, &[]).await.map_err(text)?;
+            let row = rows.iter().find(|row| row.get::<_, String>(1) == name);
+            let row = row.ok_or_else(|| format!("there is no quota {name:?}"))?;
+            let (size, sold): (Option<i64>, i64) = (row.get(2), row.get(3));
+            Ok(Some(size.map(|size| u64::try_from(size.saturating_sub(sold)).unwrap_or(0))))
+        };
+        match asked.await {
+            Ok(Some(left)) => return Ok(left),
+            Ok(None) => {}
+            Err(error) => last = format!("{}: {error}", node.name),
+        }
+    }
+    Err(last)
 }
 
 /// Reads every PostgreSQL node of a stack into the history. Orders with a code in `known` are left out.

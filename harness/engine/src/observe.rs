@@ -6,7 +6,7 @@ use crate::stack::Stack;
 use firedrill_core::cluster::{self, NodeReport};
 use firedrill_core::fault::target::Candidate;
 use firedrill_core::history::{At, Event, Observation};
-use firedrill_core::ids::NodeName;
+use firedrill_core::ids::{HostName, NodeName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub struct Observer {
     latest: Arc<Mutex<Latest>>,
     recorder: Recorder,
     nodes: Vec<NodeName>,
+    hosts: BTreeMap<NodeName, HostName>,
     _tasks: JoinSet<()>,
 }
 
@@ -40,8 +41,9 @@ impl Observer {
         for probe in NodeProbe::all(stack) {
             tasks.spawn(watch(probe, Arc::clone(&latest), recorder.clone()));
         }
-        let nodes = stack.nodes.iter().map(|node| node.name.clone()).collect();
-        Self { latest, recorder, nodes, _tasks: tasks }
+        let nodes: Vec<NodeName> = stack.nodes.iter().map(|node| node.name.clone()).collect();
+        let hosts = nodes.iter().filter_map(|node| Some((node.clone(), stack.topology.host_of(node)?))).collect();
+        Self { latest, recorder, nodes, hosts, _tasks: tasks }
     }
 
     /// The latest report of every node that was asked at all, in the order of the topology.
@@ -67,7 +69,7 @@ impl Observer {
 
     /// Every node with what it says it is, for the resolution of targets.
     pub fn candidates(&self) -> Vec<Candidate> {
-        self.reports().iter().map(NodeReport::candidate).collect()
+        cluster::candidates(&self.reports(), |node| self.hosts.get(node).cloned())
     }
 
     /// How often each node was asked.

@@ -89,14 +89,18 @@ const DATA: &str = "/tmp/prepare";
 /// Where the dump is handed to the database nodes.
 const SEED_VOLUME: &str = "seed";
 
-/// Gives the prepared database, from the cache or made now.
+/// Gives the prepared database, from the cache or made now; none for a topology without Pretix, which has
+/// nothing to sell and needs none.
 pub async fn ensure(
     engine: &Engine,
     plan: &Plan,
     topology: &Topology,
     images: &Images,
     progress: &dyn Progress,
-) -> Result<Prepared, PrepareError> {
+) -> Result<Option<Prepared>, PrepareError> {
+    if !topology.services.iter().any(|service| service.kind == NodeKind::PretixWeb) {
+        return Ok(None);
+    }
     let image = |kind: NodeKind| {
         let service = topology.services.iter().find(|service| service.kind == kind);
         service.map(|service| service.image.clone()).ok_or(PrepareError::Missing { kind })
@@ -114,7 +118,7 @@ pub async fn ensure(
     hasher.update(&events);
     let folder = cache_folder().join("prepared").join(&hex(&hasher.finalize())[..16]);
     if let Some(prepared) = read(&folder) {
-        return Ok(prepared);
+        return Ok(Some(prepared));
     }
     progress.begin("database");
     let begin = Instant::now();
@@ -124,7 +128,7 @@ pub async fn ensure(
     let prepared = made?;
     write(&folder, &prepared).map_err(failed(&folder))?;
     progress.end("database", &format!("migrated and seeded in {:.0} s", begin.elapsed().as_secs_f64()));
-    Ok(prepared)
+    Ok(Some(prepared))
 }
 
 /// The user's cache folder.

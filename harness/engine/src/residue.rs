@@ -1,6 +1,7 @@
 //! Residue: everything that carries a run's label, found and removed, by the run itself, by the guard, or
 //! by hand (`firedrill reap`).
 
+use crate::disks;
 use crate::docker::{DockerError, Engine, status};
 use crate::labels;
 use crate::wait::{self, Expired, Look};
@@ -39,6 +40,8 @@ pub struct Residue {
     pub networks: Vec<(String, String)>,
     /// Volumes.
     pub volumes: Vec<String>,
+    /// Those of them that have a file system of their own, with the images that they were made by.
+    pub disks: Vec<(String, String)>,
 }
 
 impl Residue {
@@ -99,11 +102,14 @@ enum Item {
 /// What belongs to a run now.
 pub async fn find(engine: &Engine, run: &RunId) -> Result<Residue, DockerError> {
     let mut residue = Residue::default();
-    for (item, _) in find_labelled(engine, Some(run)).await? {
+    for (item, of_item) in find_labelled(engine, Some(run)).await? {
         match item {
             Item::Container(id, name) => residue.containers.push((id, name)),
             Item::Network(id, name) => residue.networks.push((id, name)),
-            Item::Volume(name) => residue.volumes.push(name),
+            Item::Volume(name) => {
+                residue.disks.extend(of_item.get(labels::DISK).map(|image| (name.clone(), image.clone())));
+                residue.volumes.push(name);
+            }
         }
     }
     Ok(residue)
@@ -130,8 +136,38 @@ pub async fn remove(engine: &Engine, run: &RunId) -> Result<(), ResidueError> {
         if residue.is_empty() {
             return Look::Ready(());
         }
-        let errors = remove_once(engine, &residue).await;
+        // A process that hangs on a frozen file system cannot be ended.
+        let thawed = match residue.containers.is_empty() {
+            true => Ok(()),
+            false => disks::thaw_all(engine, run, &residue.disks).await,
+        };
+        let mut errors = remove_once(engine, &residue).await;
+        errors.extend(thawed.err().map(|error| error.to_string()));
         Look::NotYet(format!("{} ({})", residue.describe(), errors.join("; ")))
+    });
+    Ok(removed.await?)
+}
+
+/// Removes the helper containers of a run's faults, and waits until the engine lists none.
+pub async fn remove_helpers(engine: &Engine, run: &RunId) -> Result<(), ResidueError> {
+    let mine = vec![format!("{}={run}", labels::RUN), labels::TOOLBOX.to_owned()];
+    let filters = HashMap::from([("label".to_owned(), mine)]);
+    let what = format!("every helper of run {run} is removed");
+    let removed = wait::until(&what, REMOVE_DEADLINE, Duration::from_millis(200), || async {
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let found = match engine.docker.list_containers(Some(options)).await {
+            Ok(found) => found,
+            Err(error) => return Look::NotYet(error.to_string()),
+        };
+        let name = |names: Option<Vec<String>>| names.unwrap_or_default().join(",").trim_start_matches('/').to_owned();
+        let containers: Vec<_> =
+            found.into_iter().filter_map(|helper| Some((helper.id?, name(helper.names)))).collect();
+        if containers.is_empty() {
+            return Look::Ready(());
+        }
+        let helpers = Residue { containers, ..Residue::default() };
+        let errors = remove_once(engine, &helpers).await;
+        Look::NotYet(format!("{} ({})", helpers.describe(), errors.join("; ")))
     });
     Ok(removed.await?)
 }

@@ -33,8 +33,8 @@ pub enum SeedError {
     },
 }
 
-/// Result of the seed script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Result of the seed script; empty for a topology without a shop.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed {
     /// Short name of the organizer.
     pub organizer: String,

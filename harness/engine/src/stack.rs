@@ -1,14 +1,16 @@
 //! A booted topology: its nodes, where they can be reached, and what they were made of.
 
+use crate::disks::Disks;
 use crate::docker::Engine;
 use crate::images::Images;
 use firedrill_core::ids::{NodeName, RunId, TierName};
 use firedrill_core::topology::{NodeKind, Topology};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// A node of a running stack.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its name.
     pub name: NodeName,
@@ -43,7 +45,8 @@ impl Node {
 }
 
 /// Secrets of a run, by variable name. Never printed.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secrets(BTreeMap<String, String>);
 
 impl Secrets {
@@ -94,6 +97,8 @@ pub struct Stack {
     pub secrets: Secrets,
     /// Its images.
     pub images: Images,
+    /// Its volumes with a file system of their own.
+    pub disks: Disks,
 }
 
 impl Stack {

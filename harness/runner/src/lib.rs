@@ -1,7 +1,7 @@
 //! Runs drills: one [`Session`] is one booted stack; a drill on it gives one history and one verdict.
 //!
 //! * [`session`] boots, proves that the stack sells, and removes everything again.
-//! * [`drill`] runs the steps of a drill under load: steady, inject, restored, heal, whole.
+//! * [`drill`] runs a drill under load; its steps (`steps`): steady, trigger, inject, restored, heal, whole.
 //! * [`journal`] writes the history as it happens.
 //! * [`rundir`] is the layout of `runs/<id>/`, and judges and renders a stored run again.
 //!
@@ -13,7 +13,9 @@ pub mod drill;
 pub mod journal;
 pub mod rundir;
 pub mod session;
+mod steps;
+mod trigger;
 
 pub use drill::{DrillError, Executed};
 pub use rundir::{RunDir, RunDirError, Stored};
-pub use session::{Session, SessionError, SessionOptions};
+pub use session::{Session, SessionError, SessionOptions, stacks_folder};

@@ -8,7 +8,6 @@
 //! | `verdict.json` | the verdict |
 //! | `report.html`, `summary.md`, `junit.xml` | the verdict for people and for CI |
 //! | `logs/NODE.log` | the output of every node |
-//! | `undo/` | faults that are in force; empty after a clean end |
 
 use firedrill_core::checker;
 use firedrill_core::drill::Drill;
@@ -98,7 +97,7 @@ impl RunDir {
     /// Creates `runs/<id>`.
     pub fn create(runs: &Path, run: &RunId) -> Result<Self, RunDirError> {
         let dir = Self { path: runs.join(run.as_str()) };
-        for folder in [dir.path.clone(), dir.logs(), dir.undo()] {
+        for folder in [dir.path.clone(), dir.logs()] {
             std::fs::create_dir_all(&folder).map_err(|source| RunDirError::File { path: folder, source })?;
         }
         Ok(dir)
@@ -122,11 +121,6 @@ impl RunDir {
     /// The logs of the nodes.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
-    }
-
-    /// The undo records.
-    pub fn undo(&self) -> PathBuf {
-        self.path.join("undo")
     }
 
     /// The report for people.

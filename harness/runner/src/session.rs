@@ -7,22 +7,22 @@ use firedrill_core::manifest::{BootStep, Image, Manifest, Node};
 use firedrill_core::sla::Sla;
 use firedrill_engine::boot::{self, BootError, Plan};
 use firedrill_engine::docker::{DockerError, Engine};
-use firedrill_engine::guard::{Guard, GuardError};
+use firedrill_engine::guard::{self, CleanUpError, Guard, GuardError, Watch};
 use firedrill_engine::logs::{LogError, LogFollower};
 use firedrill_engine::observe::Observer;
 use firedrill_engine::prepare;
 use firedrill_engine::progress::Progress;
 use firedrill_engine::recorder::Recorder;
-use firedrill_engine::residue::{self, ResidueError};
 use firedrill_engine::seed::{Seed, SeedError};
 use firedrill_engine::stack::Stack;
+use firedrill_engine::standing::{self, Lock, Standing, StandingError};
 use firedrill_engine::usage::UsageSampler;
 use firedrill_engine::wait::{self, Expired, Look};
 use firedrill_engine::{images, labels};
 use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Target, purchase_once};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,9 +53,29 @@ pub enum SessionError {
     /// The whole stack does not sell.
     #[error("the stack is whole but does not sell: {0}")]
     NoSale(Expired),
+    /// A stack that stands is not whole.
+    #[error("{0}; `firedrill down` removes it")]
+    NotWhole(Expired),
+    /// The stack's record cannot be used.
+    #[error(transparent)]
+    Standing(#[from] StandingError),
+    /// There is no such stack.
+    #[error("there is no standing stack {run}; there are: {known}; `firedrill up` boots one")]
+    NoStack {
+        /// The one that was asked for.
+        run: RunId,
+        /// Those that there are.
+        known: String,
+    },
+    /// Somebody else drills it.
+    #[error("another process drills the stack {run} now; wait for it, or end it")]
+    Busy {
+        /// Which.
+        run: RunId,
+    },
     /// Something stays.
     #[error(transparent)]
-    Residue(#[from] ResidueError),
+    Residue(#[from] CleanUpError),
 }
 
 /// What a session is made from.
@@ -69,6 +89,20 @@ pub struct SessionOptions {
     pub runs: PathBuf,
     /// The `firedrill` program, which is also the guard; none for a stack that is to stay.
     pub guard_program: Option<OsString>,
+}
+
+impl SessionOptions {
+    /// Folder of the records of standing stacks.
+    pub fn stacks(&self) -> PathBuf {
+        stacks_folder(&self.runs)
+    }
+}
+
+/// Folder of the records of standing stacks, below the folder of the runs. Absolute, because the guard is
+/// told of it.
+pub fn stacks_folder(runs: &Path) -> PathBuf {
+    let folder = runs.join(".stacks");
+    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 /// Where records go now, and by which clock: both change with every drill of a session.
@@ -99,7 +133,16 @@ pub struct Session {
     pub(crate) images: Vec<Image>,
     guard: Option<Guard>,
     usage: UsageSampler,
+    /// Whether the stack stays when the session is closed.
+    stays: bool,
+    _lock: Option<Lock>,
 }
+
+/// How long faults of a dead process may take to be undone before a stack is taken over.
+const TAKE_OVER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long a stack that stands may take to be whole: after a take-over a node may have to come back.
+const WHOLE_DEADLINE: Duration = Duration::from_secs(90);
 
 /// A purchase through a fresh stack takes under a second; a cold one compiles and connects first.
 const FIRST_SALE_DEADLINE: Duration = Duration::from_secs(60);
@@ -108,14 +151,57 @@ impl Session {
     /// Boots a stack and proves that every entry point sells. Whatever goes wrong, nothing is left behind.
     pub async fn boot(options: SessionOptions, run: RunId, progress: &dyn Progress) -> Result<Self, SessionError> {
         let engine = Engine::connect().await?;
-        let guard = options.guard_program.as_ref().map(|program| Guard::start(program, &run)).transpose()?;
+        let stacks = options.stacks();
+        let watch = Watch { run: run.clone(), stacks: stacks.clone(), keep: false };
+        let guard = options.guard_program.as_ref().map(|program| Guard::start(program, &watch)).transpose()?;
         match Self::boot_on(&engine, options, &run, guard, progress).await {
             Ok(session) => Ok(session),
             Err(error) => {
-                residue::remove(&engine, &run).await?;
+                guard::clean_up(&engine, &stacks, &run).await?;
                 Err(error)
             }
         }
+    }
+
+    /// Takes a stack that stands already (`firedrill up`). It stays when the session is closed; faults that
+    /// a dead process left in force on it are undone first.
+    pub async fn attach(options: SessionOptions, run: &RunId) -> Result<Self, SessionError> {
+        let engine = Engine::connect().await?;
+        let stacks = options.stacks();
+        let Some(Standing { stack, seed, boot }) = standing::read(&engine, &stacks, run)? else {
+            let known: Vec<String> = standing::runs(&stacks).iter().map(ToString::to_string).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(SessionError::NoStack { run: run.clone(), known });
+        };
+        let lock = standing::lock(&stacks, run)?.ok_or_else(|| SessionError::Busy { run: run.clone() })?;
+        let watch = Watch { run: run.clone(), stacks: stacks.clone(), keep: true };
+        let guard = options.guard_program.as_ref().map(|program| Guard::start(program, &watch)).transpose()?;
+        guard::undo_standing(&engine, &stacks, run, TAKE_OVER_DEADLINE).await?;
+        let (wire, recorder) = new_wire();
+        let observer = Observer::start(&stack, recorder.clone());
+        let usage = UsageSampler::start(&stack, &recorder);
+        let mut session = Self {
+            run: run.clone(),
+            stack,
+            observer,
+            seed,
+            boot,
+            recorder,
+            options,
+            wire,
+            images: Vec::new(),
+            guard,
+            usage,
+            stays: true,
+            _lock: Some(lock),
+        };
+        session.images = session.versions().await;
+        let whole = wait::until("the stack is whole", WHOLE_DEADLINE, Duration::from_millis(100), || async {
+            let missing = session.observer.missing();
+            if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
+        });
+        whole.await.map_err(SessionError::NotWhole)?;
+        Ok(session)
     }
 
     async fn boot_on(
@@ -132,9 +218,8 @@ impl Session {
             topology_folder: options.topology_folder.clone(),
             events: options.events.clone(),
         };
-        let wire = Wire { clock: RunClock::start(), sender: None, lost: Arc::default() };
-        let wire = Arc::new(Mutex::new(wire));
-        let recorder = recorder(&wire);
+        let (wire, recorder) = new_wire();
+        let stays = guard.is_none();
         let booted = boot::boot(engine, &plan, &recorder, progress).await?;
         let usage = UsageSampler::start(&booted.stack, &recorder);
         let mut session = Self {
@@ -149,14 +234,22 @@ impl Session {
             images: Vec::new(),
             guard,
             usage,
+            stays,
+            _lock: None,
         };
         session.prove_sales(progress).await?;
         session.images = session.versions().await;
+        let standing =
+            Standing { stack: session.stack.clone(), seed: session.seed.clone(), boot: session.boot.clone() };
+        standing::write(&session.options.stacks(), &standing)?;
         Ok(session)
     }
 
     /// One real purchase through every entry point.
     async fn prove_sales(&mut self, progress: &dyn Progress) -> Result<(), SessionError> {
+        if self.seed.events.is_empty() {
+            return Ok(());
+        }
         let begin = Instant::now();
         let booted_ms = self.boot.last().map_or(0.0, |step| step.at_ms);
         let event = self.seed.events.keys().next().cloned().unwrap_or_default();
@@ -265,17 +358,30 @@ impl Session {
         self.guard.take()
     }
 
-    /// Removes the stack and waits until nothing is left of it.
+    /// Where the undo records of faults on this stack lie.
+    pub(crate) fn undo_folder(&self) -> PathBuf {
+        standing::undo_folder(&self.options.stacks(), &self.run)
+    }
+
+    /// Removes the stack and waits until nothing is left of it; one that stays is only let go.
     pub async fn close(self) -> Result<(), SessionError> {
-        let Self { run, stack, observer, usage, guard, .. } = self;
+        let stacks = self.options.stacks();
+        let Self { run, stack, observer, usage, guard, stays, .. } = self;
         // Whoever still asks the nodes would only see them vanish.
         drop((observer, usage));
-        let removed = residue::remove(&stack.engine, &run).await;
+        let removed = if stays { Ok(()) } else { guard::clean_up(&stack.engine, &stacks, &run).await };
         if let (Some(guard), Ok(())) = (guard, &removed) {
             guard.dismiss();
         }
         Ok(removed?)
     }
+}
+
+fn new_wire() -> (Arc<Mutex<Wire>>, Recorder) {
+    let wire = Wire { clock: RunClock::start(), sender: None, lost: Arc::default() };
+    let wire = Arc::new(Mutex::new(wire));
+    let recorder = recorder(&wire);
+    (wire, recorder)
 }
 
 pub(crate) fn lock(wire: &Mutex<Wire>) -> std::sync::MutexGuard<'_, Wire> {

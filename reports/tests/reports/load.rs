@@ -167,6 +167,7 @@ fn faults(events: &mut Vec<Event>) {
             at: At::from_ms(at),
             phase,
             fault: "kill".to_owned(),
+            parameters: String::new(),
             target: target.to_owned(),
             tier: tier.into(),
             nodes: vec![node.into()],

@@ -5,13 +5,14 @@ use crate::args::{CertifyArgs, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::{home, progress};
 use anyhow::Context;
-use firedrill_core::drill::{Drill, profile};
+use firedrill_core::drill::{Drill, Written, profile};
+use firedrill_core::ids::RunId;
 use firedrill_core::sla::Sla;
 use firedrill_engine::boot::{BootError, read_topology};
 use firedrill_engine::docker::Engine;
+use firedrill_engine::guard;
 use firedrill_engine::prepare::PrepareError;
 use firedrill_engine::progress::Progress;
-use firedrill_engine::residue;
 use firedrill_runner::rundir::new_run_id;
 use firedrill_runner::{DrillError, Executed, Session, SessionError, SessionOptions};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ fn derive(args: &CertifyArgs, topology: &str, tiers: &[profile::TierShape]) -> R
     if let Some(rate) = args.rate {
         drill.load.rate_per_s = rate;
     }
-    drill.check().map_err(|message| Failure::usage(anyhow::anyhow!(message)))?;
+    drill.check().map_err(Failure::usage)?;
     Ok(drill)
 }
 
@@ -65,32 +66,48 @@ pub(crate) async fn certify(args: &CertifyArgs) -> Result<Exit, Failure> {
 
 /// Runs a drill from a file.
 pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let drill = home::drill(&args.drill).map_err(Failure::usage)?;
+    let written = home::drill(&args.drill).map_err(Failure::usage)?;
+    let drill = &written.drill;
+    if let Some(standing) = &args.on {
+        return run_on(args, &written, &RunId::new(standing.clone())).await;
+    }
     let topology = args.topology.clone().unwrap_or_else(|| drill.topology.clone());
     let folder = home::topology(&topology);
     let (_, read) = read_topology(&folder).map_err(Failure::usage)?;
-    check_targets(&drill, &read).map_err(Failure::usage)?;
+    written.check_against(&read).map_err(Failure::usage)?;
     let sla_name = args.sla.clone().unwrap_or_else(|| drill.sla.clone());
     let sla = home::sla(&sla_name).map_err(Failure::usage)?;
     let seed = args.seed.unwrap_or_else(rand_seed);
     let replay = format!("firedrill run {} --topology {topology} --sla {sla_name} --seed {seed}", args.drill);
-    execute(folder, &drill, &sla, seed, &replay).await
+    execute(folder, drill, &sla, seed, &replay).await
 }
 
-/// Targets that mean nothing in the topology are refused before anything is booted.
-fn check_targets(drill: &Drill, topology: &firedrill_core::topology::Topology) -> anyhow::Result<()> {
-    use firedrill_core::fault::target::Candidate;
-    use firedrill_core::history::Role;
-    let nodes = topology.nodes();
-    let candidates: Vec<Candidate> = nodes
-        .iter()
-        .map(|node| Candidate { node: node.name.clone(), tier: node.service.tier.clone(), role: Role::Serving })
-        .collect();
-    for (index, step) in drill.steps.iter().enumerate() {
-        let checked = step.target.check(&candidates);
-        checked.map_err(|error| anyhow::anyhow!("drill {}, step {}: {error}", drill.name, index + 1))?;
-    }
-    Ok(())
+/// Runs a drill on a stack that stands, and leaves it standing.
+async fn run_on(args: &RunArgs, written: &Written, run: &RunId) -> Result<Exit, Failure> {
+    let drill = &written.drill;
+    let sla_name = args.sla.clone().unwrap_or_else(|| drill.sla.clone());
+    let sla = home::sla(&sla_name).map_err(Failure::usage)?;
+    let seed = args.seed.unwrap_or_else(rand_seed);
+    let replay = format!("firedrill run {} --on {run} --sla {sla_name} --seed {seed}", args.drill);
+    let progress = progress::display();
+    let interrupt = on_interrupt(Arc::clone(&progress));
+    let options = options(home::topology(&drill.topology))?;
+    let session = Session::attach(options, run).await.map_err(refused)?;
+    written.check_against(&session.stack.topology).map_err(Failure::usage)?;
+    let executed = session.drill(drill, &sla, seed, &replay, interrupt, progress.as_ref()).await;
+    let closed = session.close().await;
+    conclude(&executed?, closed)
+}
+
+fn options(topology_folder: PathBuf) -> Result<SessionOptions, Failure> {
+    let options = SessionOptions {
+        events: home::events(&topology_folder),
+        topology_folder,
+        runs: home::runs(),
+        guard_program: Some(std::env::current_exe()?.into_os_string()),
+    };
+    writable(&options.runs)?;
+    Ok(options)
 }
 
 fn rand_seed() -> u64 {
@@ -102,13 +119,8 @@ fn rand_seed() -> u64 {
 async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &str) -> Result<Exit, Failure> {
     let progress = progress::display();
     let interrupt = on_interrupt(Arc::clone(&progress));
-    let options = SessionOptions {
-        events: home::events(&folder),
-        topology_folder: folder,
-        runs: home::runs(),
-        guard_program: Some(std::env::current_exe()?.into_os_string()),
-    };
-    writable(&options.runs)?;
+    let options = options(folder)?;
+    let stacks = options.stacks();
     let run = new_run_id();
     let mut interrupted = interrupt.clone();
     let booted = tokio::select! {
@@ -116,7 +128,7 @@ async fn execute(folder: PathBuf, drill: &Drill, sla: &Sla, seed: u64, replay: &
         _ = interrupted.wait_for(|interrupted| *interrupted) => None,
     };
     let Some(booted) = booted else {
-        residue::remove(&Engine::connect().await?, &run).await.map_err(Failure::residue)?;
+        guard::clean_up(&Engine::connect().await?, &stacks, &run).await.map_err(Failure::residue)?;
         return Err(anyhow::anyhow!("interrupted while booting; everything was removed").into());
     };
     let session = booted.map_err(refused)?;
@@ -143,6 +155,10 @@ fn conclude(executed: &Executed, closed: Result<(), SessionError>) -> Result<Exi
     println!("report: {}", shown(&executed.dir.report()));
     println!("again:  firedrill check {}", shown(executed.dir.path()));
     closed.map_err(Failure::residue)?;
+    if !executed.residue.is_empty() {
+        let left = executed.residue.join("; ");
+        return Err(Failure::residue(anyhow::anyhow!("faults left something on the nodes: {left}")));
+    }
     Ok(executed.verdict.conclusion.into())
 }
 
@@ -158,6 +174,7 @@ pub(super) fn refused(error: SessionError) -> Failure {
             | BootError::Read { .. }
             | BootError::Prepare(PrepareError::Refused { .. } | PrepareError::Events(_)),
         ) => Failure::usage(error),
+        SessionError::NoStack { .. } | SessionError::Busy { .. } => Failure::usage(error),
         SessionError::Residue(_) => Failure::residue(error),
         _ => error.into(),
     }

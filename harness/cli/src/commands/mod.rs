@@ -3,6 +3,7 @@
 mod check;
 mod doctor;
 mod drill;
+mod faults;
 mod load;
 mod stacks;
 
@@ -22,6 +23,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => check::report(&args),
         Command::Load(args) => load::load(&args).await,
         Command::Reap => stacks::reap().await,
-        Command::Guard { run } => stacks::guard(&run).await,
+        Command::Faults { name } => faults::faults(name.as_deref()),
+        Command::Schema => faults::schema(),
+        Command::Guard { run, stacks, keep } => stacks::watch(&run, stacks, keep).await,
     }
 }

@@ -5,9 +5,15 @@ use crate::exit::{Exit, Failure};
 use crate::{home, progress};
 use firedrill_core::ids::RunId;
 use firedrill_engine::docker::Engine;
-use firedrill_engine::{guard as dead_mans_switch, labels, residue};
+use firedrill_engine::guard::{self, Watch};
+use firedrill_engine::{labels, residue, standing};
 use firedrill_runner::rundir::new_run_id;
-use firedrill_runner::{Session, SessionOptions};
+use firedrill_runner::{Session, SessionOptions, stacks_folder};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long the undo of faults of a dead run may take.
+const UNDO_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Boots a stack that stays until `down`.
 pub(crate) async fn up(args: &UpArgs) -> Result<Exit, Failure> {
@@ -28,8 +34,10 @@ pub(crate) async fn up(args: &UpArgs) -> Result<Exit, Failure> {
     for event in session.seed.events.keys() {
         println!("  event      /{}/{event}/", session.seed.organizer);
     }
-    println!("  API token  {}", session.seed.token);
-    println!("`firedrill down {run}` removes it.");
+    if !session.seed.token.is_empty() {
+        println!("  API token  {}", session.seed.token);
+    }
+    println!("`firedrill run DRILL --on {run}` drills it, `firedrill down {run}` removes it.");
     Ok(Exit::Certified)
 }
 
@@ -48,10 +56,19 @@ pub(crate) async fn down(args: &DownArgs) -> Result<Exit, Failure> {
     remove(&engine, &chosen).await
 }
 
-/// Removes what dead runs left.
+/// Undoes what dead runs left in force on stacks that stay, and removes what they left otherwise.
 pub(crate) async fn reap() -> Result<Exit, Failure> {
     let engine = Engine::connect().await?;
+    let stacks = stacks_folder(&home::runs());
     let runs = residue::runs(&engine).await?;
+    for (run, _) in runs.iter().filter(|(_, owner)| *owner == labels::OWNER_NOBODY) {
+        // Whoever holds the lock is alive, and undoes his faults himself.
+        let Some(_lock) = standing::lock(&stacks, run)? else { continue };
+        let undone = guard::undo_standing(&engine, &stacks, run, UNDO_DEADLINE).await.map_err(Failure::residue)?;
+        for record in undone {
+            println!("{run}: undone {}", record.fault);
+        }
+    }
     let dead = runs.into_iter().filter(|(_, owner)| !labels::owner_is_alive(owner)).map(|(run, _)| run);
     remove(&engine, &dead.collect::<Vec<_>>()).await
 }
@@ -60,16 +77,17 @@ async fn remove(engine: &Engine, runs: &[RunId]) -> Result<Exit, Failure> {
     if runs.is_empty() {
         println!("nothing to remove");
     }
+    let stacks = stacks_folder(&home::runs());
     for run in runs {
         let found = residue::find(engine, run).await?;
-        residue::remove(engine, run).await.map_err(Failure::residue)?;
+        guard::clean_up(engine, &stacks, run).await.map_err(Failure::residue)?;
         println!("{run}: removed {}", found.describe());
     }
     Ok(Exit::Certified)
 }
 
 /// The dead man's switch.
-pub(crate) async fn guard(run: &str) -> Result<Exit, Failure> {
-    dead_mans_switch::watch(&RunId::new(run)).await.map_err(Failure::residue)?;
+pub(crate) async fn watch(run: &str, stacks: PathBuf, keep: bool) -> Result<Exit, Failure> {
+    guard::watch(&Watch { run: RunId::new(run), stacks, keep }).await.map_err(Failure::residue)?;
     Ok(Exit::Certified)
 }

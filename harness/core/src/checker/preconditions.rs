@@ -134,9 +134,16 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
     missing
 }
 
-/// Every step has a proof of its effect and was undone.
+/// Every step came to its trigger, has a proof of its effect, and was undone.
 fn proofs(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut missing = Vec::new();
+    let untriggered = stages(evidence.history).filter(|stage| stage.stage == Stage::Untriggered);
+    let mut missing: Vec<Finding> = untriggered
+        .map(|stage| {
+            let step = stage.step.map_or_else(|| "a step".to_owned(), |step| step.to_string());
+            let text = format!("{step}: its trigger never came, nothing was injected: {}", stage.detail);
+            Finding::new(text).with_at(stage.at).with_step(stage.step)
+        })
+        .collect();
     for window in &evidence.windows {
         let finding = |text: String| {
             let named = format!("{}, {} {}: {text}", window.step, window.fault, window.target);

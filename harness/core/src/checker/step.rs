@@ -201,7 +201,7 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index<'_>) -> StepV
         p50_ms: times.percentile_ms(50.0),
         p99_ms: times.percentile_ms(99.0),
         max_ms: times.max_ms(),
-        outage: window.injected.then(|| index.sales.outage(window.from, window.until)).flatten(),
+        outage: (window.injected && buys(evidence)).then(|| index.sales.outage(window.from, window.until)).flatten(),
         recovery: recovery(window, evidence, index),
         judgement: Judgement::Pass,
         reasons: Vec::new(),
@@ -262,11 +262,20 @@ fn reasons(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reas
         if !evidence.account.read {
             reasons.push((Judgement::Unknown, "no complete final read: losses cannot be counted".to_owned()));
         }
-        reasons.extend(service(window, evidence));
         reasons.extend(redundancy(window, evidence));
-        reasons.extend(sales(window, step, evidence));
+        if buys(evidence) {
+            reasons.extend(service(window, evidence));
+            reasons.extend(sales(window, step, evidence));
+        } else {
+            reasons.push((Judgement::Unknown, "nobody bought: nothing can be said about sales".to_owned()));
+        }
     }
     reasons
+}
+
+/// Whether anybody was meant to buy. A history without a header is judged as if so.
+fn buys(evidence: &Evidence<'_>) -> bool {
+    evidence.history.header().is_none_or(|header| header.rate_per_s > 0.0)
 }
 
 /// N+1: buyers must be served again while the fault is still in force.

@@ -1,13 +1,25 @@
 //! Drills: what shall be done to a topology, under which load, and against which agreement.
 
-pub mod profile;
+//!
+//! A drill is written as YAML ([`Written`]; `fixtures/drills/drill.schema.json` is its schema) or built in
+//! Rust ([`Drill::new`]): the same model, and the same checks.
 
-use crate::fault::{FaultKind, Target};
-use crate::source::{self, Source, SourceError};
+pub mod check;
+pub mod profile;
+pub mod step;
+pub mod written;
+
+pub use check::Problem;
+pub use step::{LagOver, QuotaBelow, Step, Trigger};
+pub use written::Written;
+
+use crate::source::{Source, SourceError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A drill: one load, and faults one after the other on one booted stack that is whole before each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A drill: one load, and faults on one booted stack that is whole before each of them, or before each
+/// group of them that overlaps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drill {
     /// Its name.
@@ -29,10 +41,11 @@ fn default_sla() -> String {
 }
 
 /// The purchase load of a drill: an open model at a constant rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Load {
-    /// Purchases that begin per second, whatever becomes of the ones before.
+    /// Purchases that begin per second, whatever becomes of the ones before. 0 is nobody: then nothing can
+    /// be said about sales, and the drill is inconclusive at best.
     pub rate_per_s: f64,
     /// Virtual buyers. An arrival that finds none free is refused and counted.
     pub buyers: u32,
@@ -62,64 +75,55 @@ impl Default for Load {
     }
 }
 
-/// One fault of a drill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// What.
-    pub fault: FaultKind,
-    /// To whom.
-    pub target: Target,
-    /// How often, one after the other.
-    #[serde(default = "one")]
-    pub repeat: u32,
-    /// How long the fault stays in force after service was restored (or after `restore_deadline_ms`).
-    #[serde(default = "default_hold_ms")]
-    pub hold_ms: u64,
-    /// How long to wait, with the fault in force, until buyers are served again: that is what N+1 means.
-    #[serde(default = "default_restore_deadline_ms")]
-    pub restore_deadline_ms: u64,
-    /// How long redundancy may take to be whole after the undo before the run is cut short.
-    #[serde(default = "default_whole_deadline_ms")]
-    pub whole_deadline_ms: u64,
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn default_hold_ms() -> u64 {
-    2_000
-}
-
-fn default_restore_deadline_ms() -> u64 {
-    45_000
-}
-
-fn default_whole_deadline_ms() -> u64 {
-    90_000
-}
-
-impl Step {
-    /// A step with the default times.
-    pub fn new(fault: FaultKind, target: Target) -> Self {
-        Self {
-            fault,
-            target,
-            repeat: 1,
-            hold_ms: default_hold_ms(),
-            restore_deadline_ms: default_restore_deadline_ms(),
-            whole_deadline_ms: default_whole_deadline_ms(),
-        }
+impl Load {
+    /// Whether anybody buys.
+    pub fn is_any(&self) -> bool {
+        self.rate_per_s > 0.0
     }
 }
 
 impl Drill {
-    /// Reads a drill file and refuses what cannot be run.
+    /// A drill without steps, under the usual load and agreement.
+    pub fn new(name: &str, topology: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            topology: topology.to_owned(),
+            sla: default_sla(),
+            load: Load::default(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Another agreement.
+    #[must_use]
+    pub fn sla(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.sla);
+        self
+    }
+
+    /// Another load.
+    #[must_use]
+    pub fn load(mut self, load: Load) -> Self {
+        self.load = load;
+        self
+    }
+
+    /// One more step.
+    #[must_use]
+    pub fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// The JSON Schema of drill files.
+    pub fn json_schema() -> String {
+        // A schema is a tree of plain values: writing it cannot fail.
+        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+    }
+
+    /// Reads a drill file and refuses what cannot be run on any topology.
     pub fn parse(source: &Source) -> Result<Self, SourceError> {
-        let drill: Self = source::parse_yaml(source)?;
-        drill.check().map_err(|message| source.error(message))?;
-        Ok(drill)
+        Written::parse(source).map(|written| written.drill)
     }
 
     /// The steps one by one, repetitions expanded: the schedule.
@@ -127,29 +131,15 @@ impl Drill {
         self.steps.iter().flat_map(|step| (0..step.repeat).map(move |_| step))
     }
 
-    /// Refuses numbers that cannot be meant.
-    pub fn check(&self) -> Result<(), String> {
-        let load = &self.load;
-        if !(load.rate_per_s > 0.0 && load.rate_per_s <= 10_000.0) {
-            return Err(format!("load.rate_per_s is {}: give a rate above 0 and at most 10000", load.rate_per_s));
-        }
-        if load.buyers == 0 {
-            return Err("load.buyers is 0: nobody would buy".to_owned());
-        }
-        if load.patience_ms == 0 || load.attempt_timeout_ms == 0 {
-            return Err("load.patience_ms and load.attempt_timeout_ms must be above 0".to_owned());
-        }
-        for (index, step) in self.steps.iter().enumerate() {
-            let number = index + 1;
-            if step.repeat == 0 || step.repeat > 1_000 {
-                return Err(format!("step {number}: repeat is {}: give 1 to 1000", step.repeat));
-            }
-            if step.restore_deadline_ms < 1_000 || step.whole_deadline_ms < 1_000 {
-                return Err(format!(
-                    "step {number}: a deadline under 1000 ms is shorter than any detection: give more"
-                ));
+    /// The schedule in groups: a step, and those that overlap it.
+    pub fn groups(&self) -> Vec<Vec<&Step>> {
+        let mut groups: Vec<Vec<&Step>> = Vec::new();
+        for step in self.schedule() {
+            match groups.last_mut() {
+                Some(group) if step.overlap => group.push(step),
+                _ => groups.push(vec![step]),
             }
         }
-        Ok(())
+        groups
     }
 }

@@ -1,7 +1,7 @@
 //! Profiles: drills that are derived from a topology instead of being written down.
 
 use super::{Drill, Load, Step};
-use crate::fault::{FaultKind, Selector, Target};
+use crate::fault::{Fault, Selector, Target};
 use crate::ids::TierName;
 
 /// A tier as a profile needs it: its name, how many nodes it has, and whether they have roles.
@@ -39,9 +39,8 @@ pub fn smoke(topology: &str, tiers: &[TierShape]) -> Drill {
     // The tier with roles that comes first is the database: it is listed before the cache by the order of
     // services in the Compose file.
     let standby = redundant().find(|tier| tier.has_roles).map(|tier| (Selector::Standby, tier));
-    let kill = |(selector, tier): (Selector, &TierShape)| {
-        Step::new(FaultKind::Kill, Target::InTier(selector, tier.name.clone()))
-    };
+    let kill =
+        |(selector, tier): (Selector, &TierShape)| Step::new(Fault::Kill, Target::InTier(selector, tier.name.clone()));
     Drill {
         name: "smoke".to_owned(),
         topology: topology.to_owned(),

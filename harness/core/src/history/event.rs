@@ -246,6 +246,9 @@ pub struct FaultEvent {
     pub phase: Phase,
     /// Name of the fault, for example `kill`.
     pub fault: String,
+    /// Its parameters, as in a drill file; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub parameters: String,
     /// The target as the drill has it, for example `primary(postgres)`.
     pub target: String,
     /// The tier that the target belongs to.
@@ -264,6 +267,8 @@ pub enum Stage {
     LoadStarted,
     /// The stack was whole and sales went well: a step may begin.
     Steady,
+    /// What a step waited for did not happen: its fault was never injected.
+    Untriggered,
     /// Buyers could buy again (sales went well for a while) while the fault was still in force.
     ServiceRestored,
     /// Redundancy was whole again after the fault was undone.

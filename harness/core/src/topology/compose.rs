@@ -54,7 +54,7 @@ pub struct File {
     /// Networks.
     pub networks: BTreeMap<String, Spanned<Network>>,
     /// Named volumes.
-    pub volumes: BTreeMap<String, Option<Empty>>,
+    pub volumes: BTreeMap<String, Option<Volume>>,
     /// `x-firedrill` of the file.
     pub firedrill: FileMeta,
 }
@@ -69,12 +69,36 @@ pub struct FileMeta {
     pub subnet_variable: Option<String>,
     /// Variables that receive a secret.
     pub secrets: Vec<String>,
+    /// Machines with their nodes.
+    pub hosts: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
-/// A mapping that must be empty: options of volumes are not supported.
+/// A volume. Compose's own options are not supported.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Empty {}
+pub struct Volume {
+    /// What firedrill is to know about it.
+    #[serde(rename = "x-firedrill")]
+    pub firedrill: Option<VolumeMeta>,
+}
+
+/// `x-firedrill` of a volume.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeMeta {
+    /// Size in MiB of a file system of its own, so that it can be full or slow without the host's being so.
+    pub disk_mb: Spanned<u32>,
+}
+
+/// The clock that a service's processes see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The host's.
+    Host,
+    /// One that `clock-skew` can set forwards and backwards.
+    Faketime,
+}
 
 /// A network.
 #[derive(Debug, Clone, Deserialize)]
@@ -230,6 +254,8 @@ pub struct ServiceMeta {
     pub entry_point: Option<EntryPoint>,
     /// Why one node is enough.
     pub single: Option<String>,
+    /// The clock that its processes see.
+    pub clock: Option<Clock>,
 }
 
 /// Where buyers enter.

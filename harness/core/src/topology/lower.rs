@@ -3,7 +3,7 @@
 use super::compose::{self, Text};
 use super::interpolate::interpolate;
 use super::{Attachment, Mount, Service, Subnet, Topology};
-use crate::ids::TierName;
+use crate::ids::{HostName, NodeName, TierName};
 use crate::source::{Source, SourceError};
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,9 +67,55 @@ pub(super) fn lower(
         services,
         networks,
         volumes: file.volumes.keys().cloned().collect(),
+        disks: disks(&context, file)?,
+        hosts: BTreeMap::new(),
     };
     check_nodes(&context, file, &topology)?;
-    Ok(topology)
+    let hosts = hosts(&context, file, &topology)?;
+    Ok(Topology { hosts, ..topology })
+}
+
+/// The smallest file system that is of use to a database, and the largest that a machine for drills has
+/// room for, in MiB.
+const DISK_MB: std::ops::RangeInclusive<u32> = 16..=65_536;
+
+fn disks(context: &Context<'_>, file: &compose::File) -> Result<BTreeMap<String, u32>, SourceError> {
+    let mut disks = BTreeMap::new();
+    for (name, volume) in &file.volumes {
+        let Some(meta) = volume.as_ref().and_then(|volume| volume.firedrill.as_ref()) else { continue };
+        if !DISK_MB.contains(&meta.disk_mb.value) {
+            let message = format!("disk_mb is {}: give {} to {}", meta.disk_mb.value, DISK_MB.start(), DISK_MB.end());
+            return Err(context.error(&meta.disk_mb, message));
+        }
+        disks.insert(name.clone(), meta.disk_mb.value);
+    }
+    Ok(disks)
+}
+
+/// Every node is on one machine at most.
+fn hosts(
+    context: &Context<'_>,
+    file: &compose::File,
+    topology: &Topology,
+) -> Result<BTreeMap<HostName, Vec<NodeName>>, SourceError> {
+    let known: BTreeSet<NodeName> = topology.nodes().into_iter().map(|node| node.name).collect();
+    let mut placed: BTreeMap<NodeName, &str> = BTreeMap::new();
+    let mut hosts = BTreeMap::new();
+    for (host, nodes) in &file.firedrill.hosts {
+        let mut members = Vec::new();
+        for text in nodes {
+            let node = NodeName::new(text.value.clone());
+            if !known.contains(&node) {
+                return Err(context.error(text, format!("host {host} names {node:?}, which is no node of this file")));
+            }
+            if let Some(other) = placed.insert(node.clone(), host) {
+                return Err(context.error(text, format!("node {node} is on the hosts {other} and {host} at once")));
+            }
+            members.push(node);
+        }
+        hosts.insert(HostName::new(host.clone()), members);
+    }
+    Ok(hosts)
 }
 
 fn networks(context: &Context<'_>, file: &compose::File) -> Result<BTreeMap<String, Subnet>, SourceError> {
@@ -164,6 +210,7 @@ fn lower_service(
         start_after: meta.start_after.iter().map(|after| after.value.clone()).collect(),
         entry_port: meta.entry_point.map(|entry| entry.port),
         single: meta.single.clone(),
+        faketime: meta.clock == Some(compose::Clock::Faketime),
     })
 }
 

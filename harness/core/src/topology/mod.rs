@@ -13,13 +13,14 @@ pub mod lower;
 pub use kind::NodeKind;
 
 use crate::drill::profile::TierShape;
-use crate::ids::{NodeName, TierName};
+use crate::ids::{HostName, NodeName, TierName};
 use crate::source::{Source, SourceError};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// A topology with every variable filled in and every reference checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Topology {
     /// Name of its folder.
     pub name: String,
@@ -31,6 +32,10 @@ pub struct Topology {
     pub networks: BTreeMap<String, Subnet>,
     /// Named volumes.
     pub volumes: Vec<String>,
+    /// Volumes that get a file system of their own, with its size in MiB.
+    pub disks: BTreeMap<String, u32>,
+    /// Machines that would be lost as a whole, with their nodes.
+    pub hosts: BTreeMap<HostName, Vec<NodeName>>,
 }
 
 /// What the file asks of whoever boots it; readable before any variable is known.
@@ -43,7 +48,7 @@ pub struct Requirements {
 }
 
 /// An IPv4 subnet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
     /// Network address.
     pub address: Ipv4Addr,
@@ -70,7 +75,7 @@ impl Subnet {
 }
 
 /// How a service is attached to a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Attachment {
     /// Further names in the network's DNS.
     pub aliases: Vec<String>,
@@ -79,7 +84,7 @@ pub struct Attachment {
 }
 
 /// A named volume mounted into a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Volume.
     pub volume: String,
@@ -90,7 +95,7 @@ pub struct Mount {
 }
 
 /// A service with everything that is needed to start it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     /// Its name.
     pub name: String,
@@ -142,6 +147,8 @@ pub struct Service {
     pub entry_port: Option<u16>,
     /// Why one node is enough.
     pub single: Option<String>,
+    /// Whether its processes are started with a clock that can be skewed.
+    pub faketime: bool,
 }
 
 /// A node: one container of a service.
@@ -192,6 +199,17 @@ impl Topology {
             }
         }
         plans
+    }
+
+    /// The machine of a node, where the file says so.
+    pub fn host_of(&self, node: &NodeName) -> Option<HostName> {
+        let found = self.hosts.iter().find(|(_, nodes)| nodes.contains(node));
+        found.map(|(host, _)| host.clone())
+    }
+
+    /// The service of a node.
+    pub fn service_of(&self, node: &NodeName) -> Option<&Service> {
+        self.nodes().into_iter().find(|plan| plan.name == *node).map(|plan| plan.service)
     }
 
     fn next_address<'a>(&'a self, network: &'a str, next: &mut BTreeMap<&'a str, u32>) -> Option<Ipv4Addr> {

@@ -140,6 +140,7 @@ fn kill_of_primary() -> Vec<FaultEvent> {
         at: At::from_ms(at_ms),
         phase,
         fault: "kill".to_owned(),
+        parameters: String::new(),
         target: "primary(postgres)".to_owned(),
         tier: "postgres".into(),
         nodes: if phase == Phase::Planned { Vec::new() } else { vec!["pg1".into()] },

@@ -137,6 +137,7 @@ fn fault() -> impl Strategy<Value = Event> {
                 at,
                 phase,
                 fault: detail.clone(),
+                parameters: String::new(),
                 target: detail.clone(),
                 tier: detail.as_str().into(),
                 nodes,

@@ -7,10 +7,19 @@ use firedrill_core::ids::{NodeName, TierName};
 use proptest::prelude::*;
 
 fn target() -> impl Strategy<Value = Target> {
-    let selector = prop::sample::select(vec![Selector::Primary, Selector::Standby, Selector::One, Selector::All]);
+    use Selector::{All, Minority, One, Primary, Standby};
+    let selector = prop_oneof![
+        prop::sample::select(vec![Primary, Standby, One, All, Minority]),
+        (1u8..=100).prop_map(Selector::Share)
+    ];
     let tier =
         (selector, "[a-z][a-z0-9_-]{0,12}").prop_map(|(selector, tier)| Target::InTier(selector, TierName::new(tier)));
-    prop_oneof![tier, "[a-z][a-z0-9_-]{0,12}".prop_map(|node| Target::Node(NodeName::new(node)))]
+    let name = || "[a-z][a-z0-9_-]{0,12}";
+    prop_oneof![
+        tier,
+        name().prop_map(|node| Target::Node(NodeName::new(node))),
+        name().prop_map(|host| Target::host(&host))
+    ]
 }
 
 proptest! {
@@ -53,6 +62,12 @@ fn malformed_targets_are_refused_with_what_to_write() {
         "one(web) ,",
         "node(pg1;rm)",
         "all(wéb)",
+        "share(web)",
+        "share(web, 0 %)",
+        "share(web, 101 %)",
+        "share(web, 50)",
+        "one(web, 50 %)",
+        "host()",
     ];
     for text in malformed {
         let error = text.parse::<Target>().expect_err(text);
@@ -68,10 +83,15 @@ fn malformed_targets_are_refused_with_what_to_write() {
 
 /// A tier `t` with these roles, nodes `n0`, `n1` ..., beside another tier.
 fn tier(roles: &[Role]) -> Vec<Candidate> {
-    let member =
-        |(n, role): (usize, &Role)| Candidate { node: NodeName::new(format!("n{n}")), tier: "t".into(), role: *role };
-    let other = Candidate { node: "other".into(), tier: "u".into(), role: Role::Primary };
+    let member = |(n, role): (usize, &Role)| candidate(&format!("n{n}"), "t", *role);
+    let other = candidate("other", "u", Role::Primary);
     roles.iter().enumerate().map(member).chain([other]).collect()
+}
+
+/// Nodes with an odd number are on the host `odd`, and nobody names anybody.
+fn candidate(node: &str, tier: &str, role: Role) -> Candidate {
+    let host = node.ends_with(['1', '3', '5']).then(|| "odd".into());
+    Candidate { node: node.into(), tier: tier.into(), host, role, named_by: Vec::new() }
 }
 
 /// The names found with a draw of `draw`, or the error in words.
@@ -113,6 +133,27 @@ fn targets_are_resolved_by_what_nodes_say() {
         ("all(t)", &[Serving, Unreachable], 0, "n0 n1"),
         ("node(n1)", &[Serving, Unreachable], 0, "n1"),
         ("node(n9)", &[Serving], 0, "the target node(n9) names nothing in this topology: it has n0, other"),
+        ("host(odd)", &[Serving, Unreachable, Serving, Serving], 0, "n1 n3"),
+        ("host(even)", &[Serving, Serving], 0, "the target host(even) names nothing in this topology: it has odd"),
+        ("minority(t)", &[Serving, Serving, Serving, Serving, Serving], 0, "n0 n1"),
+        ("minority(t)", &[Serving, Serving, Serving, Serving, Serving], 9, "n3 n4"),
+        ("minority(t)", &[Primary, Standby, Standby], 1, "n1"),
+        (
+            "minority(t)",
+            &[Serving, Unreachable],
+            0,
+            "the target minority(t) found nobody: n0 is serving, n1 is unreachable",
+        ),
+        ("share(t, 50 %)", &[Serving, Serving, Serving, Serving], 0, "n0 n1"),
+        ("share(t, 50 %)", &[Serving, Serving, Serving], 2, "n2"),
+        ("share(t, 1 %)", &[Serving, Serving], 0, "n0"),
+        ("share(t, 100 %)", &[Serving, Serving], 0, "n0 n1"),
+        (
+            "share(t, 100 %)",
+            &[Serving, NotServing],
+            0,
+            "the target share(t, 100 %) found nobody: n0 is serving, n1 is not serving",
+        ),
         ("one(x)", &[Serving, Serving], 0, "the target one(x) names nothing in this topology: it has t, u"),
     ];
     for (text, roles, draw, expected) in cases {
@@ -132,10 +173,59 @@ fn a_draw_is_made_among_those_who_fit_only() {
 }
 
 #[test]
+fn authorities_settle_who_leads_by_a_majority_of_their_own() {
+    let mut nodes = tier(&[Role::Primary, Role::Primary, Role::Standby]);
+    let resolve = |nodes: &[Candidate]| Target::primary("t").resolve(nodes, |_| 0).map_err(|error| error.to_string());
+    nodes[0].named_by = vec!["pgpool1".into()];
+    nodes[1].named_by = vec!["pgpool2".into()];
+    let ambiguous = "the target primary(t) is ambiguous: n0 is primary (named by pgpool1), n1 is primary (named by \
+                     pgpool2), n2 is standby; a stack in this state must not be drilled";
+    assert_eq!(resolve(&nodes), Err(ambiguous.to_owned()));
+    nodes[1].named_by.push("pgpool3".into());
+    assert_eq!(resolve(&nodes), Ok(vec!["n1".into()]));
+    // Votes for somebody who does not even claim to lead count as votes.
+    nodes[2].named_by = vec!["pgpool4".into()];
+    assert!(resolve(&nodes).is_err());
+}
+
+#[test]
 fn a_target_is_checked_before_anything_starts() {
     let nodes = tier(&[Role::Unreachable]);
-    let check = |text: &str| text.parse::<Target>().unwrap().check(&nodes).map_err(|error| error.to_string());
+    let check = |text: &str| {
+        let target: Target = text.parse().unwrap();
+        target.check(&nodes, |tier| tier.as_str() == "t").map_err(|error| error.to_string())
+    };
     assert_eq!(check("primary(t)"), Ok(()), "what a node is now does not matter yet");
     assert_eq!(check("node(n0)"), Ok(()));
-    assert_eq!(check("one(web)"), Err("the target one(web) names nothing in this topology: it has t, u".to_owned()));
+    let refused = [
+        ("one(web)", "the target one(web) names nothing in this topology: it has t, u"),
+        ("primary(u)", "the target primary(u) is impossible: the nodes of u have no roles; write one(u)"),
+        ("standby(t)", "the target standby(t) is impossible: t has 1 nodes"),
+        ("minority(u)", "the target minority(u) is impossible: u has 1 nodes"),
+        ("host(a)", "the target host(a) names nothing in this topology: it has none"),
+    ];
+    for (text, why) in refused {
+        assert_eq!(check(text), Err(why.to_owned()));
+    }
+}
+
+#[test]
+fn two_targets_meet_unless_it_is_certain_that_they_do_not() {
+    let nodes = tier(&[Role::Primary, Role::Standby, Role::Standby]);
+    let cases = [
+        ("primary(t)", "standby(t)", false),
+        ("standby(t)", "primary(t)", false),
+        ("standby(t)", "standby(t)", true),
+        ("one(t)", "one(t)", true),
+        ("one(t)", "one(u)", false),
+        ("node(n0)", "node(n1)", false),
+        ("node(n0)", "all(t)", true),
+        ("host(odd)", "node(n1)", true),
+        ("host(odd)", "node(n2)", false),
+        ("primary(t)", "node(n2)", true),
+    ];
+    for (one, two, meet) in cases {
+        let (first, second): (Target, Target) = (one.parse().unwrap(), two.parse().unwrap());
+        assert_eq!(first.may_meet(&second, &nodes), meet, "{one} {two}");
+    }
 }

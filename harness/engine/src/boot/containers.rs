@@ -75,7 +75,8 @@ async fn start(stack: &Stack, node: &Node) -> Result<(), BootError> {
     Ok(())
 }
 
-async fn create(stack: &Stack, owner: &str, node: &Node, plan: &NodePlan<'_>) -> Result<(), BootError> {
+/// Creates a node's container with all its networks, and does not start it.
+pub(crate) async fn create(stack: &Stack, owner: &str, node: &Node, plan: &NodePlan<'_>) -> Result<(), DockerError> {
     let service = plan.service;
     let mut networks = endpoints(stack, plan);
     // Engines before API 1.44 take one network at creation; the others are connected before the start.
@@ -88,7 +89,7 @@ async fn create(stack: &Stack, owner: &str, node: &Node, plan: &NodePlan<'_>) ->
         hostname: Some(hostname(service, node)),
         image: Some(image),
         cmd: (!service.command.is_empty()).then(|| service.command.clone()),
-        env: Some(service.environment.iter().map(|(key, value)| format!("{key}={value}")).collect()),
+        env: Some(environment(service)),
         labels: Some(container_labels),
         exposed_ports: Some(node.ports.keys().map(|port| format!("{port}/tcp")).collect()),
         stop_signal: service.stop_signal.clone(),
@@ -106,6 +107,30 @@ async fn create(stack: &Stack, owner: &str, node: &Node, plan: &NodePlan<'_>) ->
         connected.map_err(DockerError::call(format!("{}: join {network}", node.name)))?;
     }
     Ok(())
+}
+
+/// The file from which the processes of a node whose clock can be skewed read the offset. Where there is
+/// none, their time is the true one.
+pub(crate) const CLOCK_FILE: &str = "/run/firedrill/clock";
+
+/// What makes a node's server read its time by libfaketime, where its image preloads it.
+const FAKETIME: [&str; 5] = [
+    // Not `LD_PRELOAD`, which would be for every process: libfaketime breaks Python's sleep and hangs Redis'
+    // memory allocator. The image's entry point gives it to its server. `$LIB` is the loader's word for the folder of the machine's architecture.
+    "FIREDRILL_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1",
+    "FAKETIME_TIMESTAMP_FILE=/run/firedrill/clock",
+    // Seconds for which the offset is not read again.
+    "FAKETIME_CACHE_DURATION=1",
+    // Time-outs are not to jump: a wrong clock does not stretch them.
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    // Times of files are written by the kernel, which has the true time.
+    "NO_FAKE_STAT=1",
+];
+
+fn environment(service: &Service) -> Vec<String> {
+    let own = service.environment.iter().map(|(key, value)| format!("{key}={value}"));
+    let clock: &[&str] = if service.faketime { &FAKETIME } else { &[] };
+    own.chain(clock.iter().map(ToString::to_string)).collect()
 }
 
 fn hostname(service: &Service, node: &Node) -> String {

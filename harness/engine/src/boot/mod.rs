@@ -5,17 +5,22 @@
 //! conditions, asked of the nodes ([`crate::probe`]) and concluded by the core
 //! ([`firedrill_core::cluster::missing`]); there is no sleep.
 
-mod containers;
-mod network;
+pub(crate) mod containers;
+pub(crate) mod network;
 mod ports;
 
+pub(crate) use containers::CLOCK_FILE;
+
+use crate::disks;
 use crate::docker::{DockerError, Engine};
 use crate::images::{self, ImageError, Images, Recipe};
 use crate::observe::Observer;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::progress::Progress;
 use crate::recorder::Recorder;
+use crate::seed::Seed;
 use crate::stack::{Node, Secrets, Stack};
+use crate::toolbox;
 use crate::wait::{self, Expired, Look};
 use bollard::models::ContainerStateStatusEnum;
 use firedrill_core::ids::{NodeName, RunId};
@@ -115,7 +120,7 @@ pub struct Booted {
     /// Watches it from the first moment on.
     pub observer: Observer,
     /// What was seeded.
-    pub seed: crate::seed::Seed,
+    pub seed: Seed,
     /// When what became true.
     pub steps: Vec<BootStep>,
 }
@@ -196,26 +201,40 @@ pub async fn boot(
     progress: &dyn Progress,
 ) -> Result<Booted, BootError> {
     let (source, draft) = read_topology(&plan.topology_folder)?;
-    let images = images::ensure(engine, &recipes(&draft, &plan.topology_folder), progress).await?;
+    let mut recipes = recipes(&draft, &plan.topology_folder);
+    // With the others, so that nothing is built in the middle of a drill.
+    recipes.extend(toolbox::recipe(&plan.topology_folder));
+    let images = images::ensure(engine, &recipes, progress).await?;
     let prepared = prepare::ensure(engine, plan, &draft, &images, progress).await?;
     progress.begin("boot");
     let mut watch = Stopwatch::start(progress);
-    let stack = create(engine, plan, &source, images).await?;
-    prepare::load(&stack, &plan.owner, &prepared).await?;
+    let stack = create(engine, plan, &source, images, progress).await?;
+    if let Some(prepared) = &prepared {
+        prepare::load(&stack, &plan.owner, prepared).await?;
+    }
     watch.mark("networks, volumes and the prepared database");
     let observer = Observer::start(&stack, recorder.clone());
     containers::start_all(&stack, &plan.owner, &observer).await?;
     watch.mark(&format!("{} containers started", stack.nodes.len()));
     wait_tiers(&stack, &observer, &mut watch).await?;
-    let seed = Prepared::seed(&prepared, &stack).await?;
-    watch.mark("API token rotated");
+    let mut seed = Seed::default();
+    if let Some(prepared) = &prepared {
+        seed = Prepared::seed(prepared, &stack).await?;
+        watch.mark("API token rotated");
+    }
     let steps = watch.into_steps();
     progress.end("boot", &format!("whole in {:.1} s", steps.last().map_or(0.0, |step| step.at_ms / 1e3)));
     Ok(Booted { stack, observer, seed, steps })
 }
 
 /// Networks, volumes and the plan of the nodes; no container yet.
-async fn create(engine: &Engine, plan: &Plan, source: &Source, images: Images) -> Result<Stack, BootError> {
+async fn create(
+    engine: &Engine,
+    plan: &Plan,
+    source: &Source,
+    images: Images,
+    progress: &dyn Progress,
+) -> Result<Stack, BootError> {
     let requirements = Topology::requirements(source)?;
     let secrets = Secrets::draw(&requirements.secrets);
     let name = name_of(&plan.topology_folder);
@@ -226,7 +245,8 @@ async fn create(engine: &Engine, plan: &Plan, source: &Source, images: Images) -
         })
     };
     let topology = network::create(engine, plan, parse).await?;
-    network::create_volumes(engine, plan, &topology).await?;
+    let disks = disks::make(engine, plan, &images, &topology.disks, progress).await?;
+    network::create_volumes(engine, plan, &topology, &disks).await?;
     let mut ports = ports::Ports::new();
     let mut nodes = Vec::new();
     for node in topology.nodes() {
@@ -260,6 +280,7 @@ async fn create(engine: &Engine, plan: &Plan, source: &Source, images: Images) -
         nodes,
         secrets,
         images,
+        disks,
     })
 }
 

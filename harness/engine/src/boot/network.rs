@@ -1,9 +1,11 @@
 //! Networks and volumes of a run.
 
 use super::{BootError, Plan};
+use crate::disks::{self, Disks};
 use crate::docker::{DockerError, Engine, status};
 use crate::labels;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
+use firedrill_core::ids::RunId;
 use firedrill_core::source::SourceError;
 use firedrill_core::topology::Topology;
 use std::collections::HashSet;
@@ -96,16 +98,35 @@ fn overlaps(error: &bollard::errors::Error) -> bool {
 }
 
 /// Creates the volumes, empty.
-pub(super) async fn create_volumes(engine: &Engine, plan: &Plan, topology: &Topology) -> Result<(), BootError> {
+pub(super) async fn create_volumes(
+    engine: &Engine,
+    plan: &Plan,
+    topology: &Topology,
+    disks: &Disks,
+) -> Result<(), BootError> {
     for volume in &topology.volumes {
         let name = name(plan, volume);
-        let request = VolumeCreateRequest {
-            name: Some(name.clone()),
-            labels: Some(labels::of_run(&plan.run, &plan.owner)),
-            ..Default::default()
-        };
+        let request = volume_request(&plan.run, &plan.owner, volume, disks);
         let created = engine.docker.create_volume(request).await;
         created.map_err(DockerError::call(format!("create volume {name}")))?;
     }
     Ok(())
+}
+
+/// What makes a volume of a run: plain, or on the file system of its own that the holder of disks has made.
+pub(crate) fn volume_request(run: &RunId, owner: &str, volume: &str, disks: &Disks) -> VolumeCreateRequest {
+    let mut of_volume = labels::of_run(run, owner);
+    let device = disks.devices.get(volume);
+    of_volume.extend(device.map(|_| (labels::DISK.to_owned(), disks.image.clone())));
+    VolumeCreateRequest {
+        name: Some(volume_name(run, volume)),
+        driver_opts: device.map(|device| disks::volume_options(device)),
+        labels: Some(of_volume),
+        ..Default::default()
+    }
+}
+
+/// Name of a run's volume at the engine.
+pub(crate) fn volume_name(run: &RunId, volume: &str) -> String {
+    format!("fd-{run}-{volume}")
 }

@@ -5,70 +5,73 @@
 //! Proof of effect: the engine reports the container as ended with code 137 (128 + 9). Undo: start it
 //! again; whether it rejoins is judged by the observers.
 
-use super::{Fault, Step};
-use crate::docker::{DockerError, status};
-use crate::stack::{Node, Stack};
-use bollard::models::ContainerState;
+use super::orderly::{Before, Calls, ENGINE_DELAY};
+use super::signal::{self, Grip, HostProcess, Signal};
+use super::{Done, Injector, Memo, Site, state};
+use crate::docker::DockerError;
+use crate::stack::Node;
+use async_trait::async_trait;
 use bollard::query_parameters::KillContainerOptionsBuilder;
+use serde::{Deserialize, Serialize};
 
 /// See the module.
-pub(super) struct Kill;
-
-/// Exit code of a process that SIGKILL ended.
-const KILLED: i64 = 137;
-
-async fn state(stack: &Stack, node: &Node) -> Result<ContainerState, DockerError> {
-    let inspected = stack.engine.docker.inspect_container(&node.container, None).await;
-    let inspected = inspected.map_err(DockerError::call(format!("{}: inspect", node.name)))?;
-    Ok(inspected.state.unwrap_or_default())
+#[derive(Default)]
+pub(super) struct Kill {
+    grip: Grip,
+    calls: Calls,
 }
 
-impl Fault for Kill {
-    fn prepare<'a>(&'a self, stack: &'a Stack, node: &'a Node) -> Step<'a, ()> {
-        Box::pin(async move {
-            if state(stack, node).await?.running == Some(true) {
-                return Ok(());
-            }
-            Err(DockerError::Exec {
-                node: node.name.to_string(),
-                command: "kill".to_owned(),
-                problem: "cannot be prepared: the node does not run".to_owned(),
-            })
-        })
+/// What the undo has to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Hit {
+    before: Before,
+    /// The first process, where the kernel that runs it is this machine's.
+    first: Option<HostProcess>,
+}
+
+/// Exit code of a process that SIGKILL ended.
+pub(super) const KILLED: i64 = 137;
+
+#[async_trait]
+impl Injector for Kill {
+    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
+        let before = Before::of(&state::must_run(site.stack, node, "kill").await?);
+        Memo::of(node, &Hit { before, first: signal::first(site.stack, node).await? })
     }
 
-    fn inject<'a>(&'a self, stack: &'a Stack, node: &'a Node) -> Step<'a, ()> {
-        Box::pin(async move {
-            let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
-            let killed = stack.engine.docker.kill_container(&node.container, Some(options)).await;
-            killed.map_err(DockerError::call(format!("{}: kill", node.name)))
-        })
+    async fn arm(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
+        let hit: Hit = memo.read(node)?;
+        self.grip.keep(node, hit.first.and_then(|first| first.hold()).into_iter().collect());
+        self.calls.armed(node);
+        Ok(())
     }
 
-    fn effect<'a>(&'a self, stack: &'a Stack, node: &'a Node) -> Step<'a, Option<String>> {
-        Box::pin(async move {
-            let state = state(stack, node).await?;
-            let ended = state.running == Some(false) && state.exit_code == Some(KILLED);
-            let at = state.finished_at.map_or_else(String::new, |at| format!(" at {at}"));
-            Ok(ended.then(|| format!("{}: ended by SIGKILL (exit code {KILLED}){at}", node.name)))
-        })
+    async fn inject(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
+        if self.grip.send(node, Signal::KILL) {
+            return Ok(());
+        }
+        let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
+        self.calls.made(node);
+        let killed = site.stack.engine.docker.kill_container(&node.container, Some(options)).await;
+        self.calls.answered(node);
+        Ok(killed.map_err(DockerError::call(format!("{}: kill", node.name)))?)
     }
 
-    fn undo<'a>(&'a self, stack: &'a Stack, node: &'a Node) -> Step<'a, ()> {
-        Box::pin(async move {
-            match stack.engine.docker.start_container(&node.container, None).await {
-                Ok(()) => Ok(()),
-                // 304: it runs already.
-                Err(error) if status(&error) == Some(304) => Ok(()),
-                Err(source) => Err(DockerError::Call { what: format!("{}: start again", node.name), source }),
-            }
-        })
+    async fn effect(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
+        let state = state::state(site.stack, node).await?;
+        let ended = state.running == Some(false) && state.exit_code == Some(KILLED);
+        let at = state.finished_at.map_or_else(String::new, |at| format!(" at {at}"));
+        Ok(ended.then(|| format!("{}: ended by SIGKILL (exit code {KILLED}){at}", node.name)))
     }
 
-    fn undone<'a>(&'a self, stack: &'a Stack, node: &'a Node) -> Step<'a, Option<String>> {
-        Box::pin(async move {
-            let running = state(stack, node).await?.running == Some(true);
-            Ok(running.then(|| format!("{}: runs again", node.name)))
-        })
+    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
+        let hit: Hit = memo.read(node)?;
+        signal::settle(site, node, hit.first.as_ref()).await?;
+        self.calls.settle(site, node, &hit.before, ENGINE_DELAY).await;
+        state::start(site.stack, node).await
+    }
+
+    async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
+        state::runs(site.stack, node).await
     }
 }

@@ -1,23 +1,28 @@
 //! Undo records: on disk, synced, before a fault has its first side effect, so that another process knows
 //! what to undo when this one is gone.
 
-use firedrill_core::fault::FaultKind;
+use super::{InjectorError, Memo, Site, injector};
+use crate::stack::Stack;
+use crate::wait::{self, Expired, Look};
+use firedrill_core::fault::Fault;
 use firedrill_core::ids::{NodeName, RunId, StepId};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What is needed to undo a fault without knowing anything else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UndoRecord {
     /// The run.
     pub run: RunId,
     /// The step.
     pub step: StepId,
     /// The fault.
-    pub fault: FaultKind,
-    /// Nodes with their containers.
-    pub targets: Vec<(NodeName, String)>,
+    pub fault: Fault,
+    /// Nodes with what the fault has to know about each.
+    pub targets: Vec<(NodeName, Memo)>,
 }
 
 impl UndoRecord {
@@ -29,9 +34,13 @@ impl UndoRecord {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         let path = Self::path(folder, self.step);
-        let mut file = std::fs::File::create(&path)?;
+        // Renamed when it is whole, so that whoever reads it after a crash reads all of it or nothing: where
+        // there is nothing, nothing was injected.
+        let draft = path.with_extension("draft");
+        let mut file = std::fs::File::create(&draft)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.sync_all()?;
+        std::fs::rename(&draft, &path)?;
         std::fs::File::open(folder)?.sync_all()
     }
 
@@ -51,12 +60,54 @@ impl UndoRecord {
         };
         let mut records = Vec::new();
         for entry in entries {
-            let bytes = std::fs::read(entry?.path())?;
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let bytes = std::fs::read(path)?;
             records.push(serde_json::from_slice(&bytes)?);
         }
         records.sort_by_key(|record: &Self| record.step);
         Ok(records)
     }
+}
+
+/// Undoes every fault that a folder has records of, the last one first, and removes the records of those
+/// that are seen to be undone. For whoever cleans up after a harness that is gone; gives what was undone.
+pub async fn undo_all(stack: &Stack, folder: &Path, deadline: Duration) -> Result<Vec<UndoRecord>, Expired> {
+    wait::until("every fault is undone", deadline, Duration::from_millis(200), || async {
+        let records = match UndoRecord::read_all(folder) {
+            Ok(records) => records,
+            Err(error) => return Look::NotYet(format!("{}: {error}", folder.display())),
+        };
+        for record in records.iter().rev() {
+            if let Err(error) = undo_one(stack, record).await {
+                return Look::NotYet(format!("{} of step {}: {error}", record.fault, record.step.0));
+            }
+            if let Err(error) = UndoRecord::remove(folder, record.step) {
+                return Look::NotYet(format!("{}: {error}", folder.display()));
+            }
+        }
+        Look::Ready(records)
+    })
+    .await
+}
+
+async fn undo_one(stack: &Stack, record: &UndoRecord) -> Result<(), InjectorError> {
+    let injector = injector(&record.fault);
+    let site = Site { stack, step: record.step, candidates: &[], observer: None, seed: 0 };
+    let undone =
+        record.targets.iter().filter_map(|(name, memo)| Some((stack.node(name)?, memo))).map(|(node, memo)| {
+            let (injector, site) = (injector.as_ref(), &site);
+            async move {
+                injector.undo(site, node, memo).await?;
+                match injector.undone(site, node, memo).await? {
+                    Some(_) => Ok(()),
+                    None => Err(InjectorError::failed(node, "not undone yet")),
+                }
+            }
+        });
+    join_all(undone).await.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -70,8 +121,8 @@ mod tests {
             .map(|step| UndoRecord {
                 run: "r1".into(),
                 step: StepId(step),
-                fault: FaultKind::Kill,
-                targets: vec![("pg1".into(), "fd-r1-pg1".to_owned())],
+                fault: Fault::Kill,
+                targets: vec![("pg1".into(), Memo::none())],
             })
             .to_vec();
         assert!(UndoRecord::read_all(folder.path()).expect("readable").is_empty());

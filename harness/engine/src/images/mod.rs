@@ -18,6 +18,7 @@ use bollard::body_full;
 use bollard::query_parameters::{BuildImageOptionsBuilder, ListImagesOptionsBuilder, TagImageOptionsBuilder};
 use firedrill_core::manifest::Image;
 use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -68,7 +69,7 @@ pub struct Recipe {
 }
 
 /// The images of a topology, by repository name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Images {
     by_name: BTreeMap<String, Image>,
 }

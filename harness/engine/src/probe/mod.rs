@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 pub use self::postgres::connect as connect_postgres;
+pub(crate) use self::postgres::connect_as as connect_postgres_as;
+pub(crate) use self::postgres::describe as describe_postgres;
+pub(crate) use self::redis::connect as connect_redis;
 
 /// How long a node may take to answer. Shorter than a buyer's patience by far and longer than any answer
 /// of a healthy node on a busy 2-core machine (99.9 % under 300 ms there).

@@ -54,11 +54,21 @@ impl Probe {
 
 /// Opens a connection as the superuser of the run. The task that drives it ends with the client.
 pub async fn connect(address: SocketAddr, password: &str, database: &str) -> Result<Client, String> {
+    connect_as("postgres", address, password, database).await
+}
+
+/// The same as any user.
+pub(crate) async fn connect_as(
+    user: &str,
+    address: SocketAddr,
+    password: &str,
+    database: &str,
+) -> Result<Client, String> {
     let mut config = Config::new();
     config
         .host(address.ip().to_string())
         .port(address.port())
-        .user("postgres")
+        .user(user)
         .password(password)
         .dbname(database)
         .application_name("firedrill")
@@ -72,7 +82,7 @@ pub async fn connect(address: SocketAddr, password: &str, database: &str) -> Res
 }
 
 /// The server's words where it said something, else the client's with their cause.
-pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return said.message().to_owned();
     }

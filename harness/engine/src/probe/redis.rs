@@ -49,7 +49,7 @@ fn is_replica(key: &str) -> bool {
 }
 
 /// Opens a connection.
-pub(super) async fn connect(address: SocketAddr) -> Result<MultiplexedConnection, String> {
+pub(crate) async fn connect(address: SocketAddr) -> Result<MultiplexedConnection, String> {
     let client = redis::Client::open(format!("redis://{address}/")).map_err(|error| error.to_string())?;
     client.get_multiplexed_async_connection().await.map_err(|error| error.to_string())
 }

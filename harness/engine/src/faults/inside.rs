@@ -1,0 +1,153 @@
+//! Shell commands inside a node's container, and what is known of a node whose container may be gone.
+
+use super::{Done, InjectorError, state};
+use crate::docker::{DockerError, last_lines};
+use crate::stack::{Node, Stack};
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use firedrill_core::ids::NodeName;
+use futures_util::{Stream, StreamExt};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Who may look at everything and change what belongs to the container.
+pub(super) const ROOT: &str = "0";
+
+/// A command takes some milliseconds; this is for an engine under load.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(15);
+
+/// What a running command has said so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said(Arc<Mutex<(String, bool)>>);
+
+impl Said {
+    /// The text so far, and whether the command has ended.
+    pub(super) fn so_far(&self) -> (String, bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Something that an injector remembers of each node between its phases.
+#[derive(Debug)]
+pub(super) struct PerNode<T>(Mutex<BTreeMap<NodeName, T>>);
+
+impl<T> Default for PerNode<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> PerNode<T> {
+    pub(super) fn put(&self, node: &Node, value: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), value);
+    }
+
+    pub(super) fn take(&self, node: &Node) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.name)
+    }
+}
+
+impl<T: Clone> PerNode<T> {
+    pub(super) fn get(&self, node: &Node) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).cloned()
+    }
+}
+
+/// A command that was started.
+struct Started {
+    exec: String,
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
+}
+
+async fn start(stack: &Stack, node: &Node, user: &str, script: &str, arguments: &[&str]) -> Done<Started> {
+    let what = || format!("{}: run a command inside", node.name);
+    let mut command = vec!["sh", "-c", script, node.name.as_str()];
+    command.extend(arguments);
+    let options = CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        user: (!user.is_empty()).then(|| user.to_owned()),
+        cmd: Some(command.into_iter().map(ToOwned::to_owned).collect()),
+        ..Default::default()
+    };
+    let docker = &stack.engine.docker;
+    let exec = docker.create_exec(&node.container, options).await.map_err(DockerError::call(what()))?.id;
+    let started = docker.start_exec(&exec, None::<StartExecOptions>).await.map_err(DockerError::call(what()))?;
+    match started {
+        StartExecResults::Attached { output, .. } => Ok(Started { exec, output }),
+        StartExecResults::Detached => Err(InjectorError::failed(node, "the engine gives no output of a command")),
+    }
+}
+
+/// Runs a shell script inside, as this user (`uid` or `uid:gid`), and gives what it said. `$0` is the node's
+/// name, `$1` and on are the arguments. Anything but exit code 0 is an error.
+pub(super) async fn shell(stack: &Stack, node: &Node, user: &str, script: &str, arguments: &[&str]) -> Done<String> {
+    let work = async {
+        let mut started = start(stack, node, user, script, arguments).await?;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        while let Some(chunk) = started.output.next().await {
+            match chunk.map_err(DockerError::call(format!("{}: read a command", node.name)))? {
+                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                other => stdout.extend_from_slice(&other.into_bytes()),
+            }
+        }
+        let inspected = stack.engine.docker.inspect_exec(&started.exec).await;
+        let code = inspected.map_err(DockerError::call(format!("{}: look at a command", node.name)))?.exit_code;
+        let stdout = String::from_utf8_lossy(&stdout).into_owned();
+        if code == Some(0) {
+            return Ok(stdout);
+        }
+        let said = format!("{stdout}{}", String::from_utf8_lossy(&stderr));
+        let (code, said) = (code.unwrap_or(-1), last_lines(&said, 5));
+        Err(InjectorError::failed(node, format!("a command inside ended with code {code}: {said}")))
+    };
+    match timeout(COMMAND_DEADLINE, work).await {
+        Ok(done) => done,
+        Err(_) => Err(InjectorError::failed(node, format!("a command inside took longer than {COMMAND_DEADLINE:?}"))),
+    }
+}
+
+/// Runs a shell script inside and does not wait for its end.
+pub(super) async fn spawn(stack: &Stack, node: &Node, user: &str, script: &str, arguments: &[&str]) -> Done<Said> {
+    let mut started = start(stack, node, user, script, arguments).await?;
+    let said = Said::default();
+    let kept = said.clone();
+    tokio::spawn(async move {
+        while let Some(Ok(chunk)) = started.output.next().await {
+            let text = String::from_utf8_lossy(&chunk.into_bytes()).into_owned();
+            kept.0.lock().unwrap_or_else(PoisonError::into_inner).0.push_str(&text);
+        }
+        kept.0.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+    });
+    Ok(said)
+}
+
+/// Ids of the processes inside whose command line has a text. The pattern does not match its own command line.
+pub(super) async fn marked(stack: &Stack, node: &Node, marker: &str) -> Done<Vec<u32>> {
+    let (first, rest) = marker.split_at(1);
+    // 1: none has it; 2: a process ended meanwhile.
+    let script = "grep -als \"$1\" /proc/[0-9]*/cmdline; true";
+    let said = shell(stack, node, ROOT, script, &[&format!("[{first}]{rest}")]).await?;
+    Ok(said.split_whitespace().filter_map(|path| path.split('/').nth(2)?.parse().ok()).collect())
+}
+
+/// Ends the processes inside whose command line has a text.
+pub(super) async fn end_marked(stack: &Stack, node: &Node, marker: &str) -> Done<()> {
+    let ids: Vec<String> = marked(stack, node, marker).await?.iter().map(ToString::to_string).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    shell(stack, node, ROOT, &format!("kill -9 {} 2>/dev/null; true", ids.join(" ")), &[]).await.map(|_| ())
+}
+
+/// Whether the node runs, so that there is something inside. A container that is gone does not.
+pub(super) async fn runs(stack: &Stack, node: &Node) -> Done<bool> {
+    match state::state(stack, node).await {
+        Ok(state) => Ok(state.running == Some(true)),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
