@@ -12,22 +12,6 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 const SHOP: &str = "pretix";
 
-/// The nodes that are this now, when the lab is whole.
-fn nodes(lab: &Lab, role: Role) -> Vec<String> {
-    lab.runtime.block_on(lab.whole("before the nodes are chosen"));
-    let candidates = lab.observer.candidates();
-    let found = candidates.iter().filter(|c| c.tier.as_str() == "postgres" && c.role == role);
-    found.map(|candidate| candidate.node.to_string()).collect()
-}
-
-fn primary(lab: &Lab) -> String {
-    nodes(lab, Role::Primary).pop().expect("a primary")
-}
-
-fn standby(lab: &Lab) -> String {
-    nodes(lab, Role::Standby).pop().expect("a standby")
-}
-
 async fn session(lab: &Lab, node: &str, database: &str) -> Result<Client, String> {
     let address = lab.node(node).published(5432).expect("published");
     connect_postgres(address, lab.stack.secrets.get("POSTGRES_PASSWORD"), database).await
@@ -62,7 +46,7 @@ fn all_contain(proofs: &[String], text: &str) {
 #[test]
 fn replay_pause_lets_a_standby_show_the_past() {
     let lab = database();
-    let (primary, standby) = (primary(&lab), standby(&lab));
+    let (primary, standby) = (lab.primary(), lab.standby());
     let table = "create table if not exists firedrill_replay (n bigint not null); \
                  truncate firedrill_replay; insert into firedrill_replay values (0)";
     execute(&lab, &primary, "postgres", table);
@@ -93,7 +77,7 @@ fn replay_pause_lets_a_standby_show_the_past() {
 #[test]
 fn quota_lock_holds_what_a_sale_needs() {
     let lab = database();
-    let (primary, standby) = (primary(&lab), standby(&lab));
+    let (primary, standby) = (lab.primary(), lab.standby());
     let lock = |quota: &str| format!("quota-lock: {{quota: {quota}}}");
     let refusal = refused(&lab, "quota-lock", "primary(postgres)");
     assert!(refusal.contains("no Pretix database"), "{refusal}");
@@ -127,7 +111,7 @@ fn quota_lock_holds_what_a_sale_needs() {
 #[test]
 fn long_transaction_holds_up_schema_changes() {
     let lab = database();
-    let (primary, standby) = (primary(&lab), standby(&lab));
+    let (primary, standby) = (lab.primary(), lab.standby());
     execute(&lab, &primary, SHOP, "create table if not exists firedrill_schema (n bigint)");
     let change = "begin; set local lock_timeout = '100ms'; alter table firedrill_schema add m bigint; rollback";
     let visible = || stuck(&lab, &primary, SHOP, change);
@@ -142,7 +126,7 @@ fn long_transaction_holds_up_schema_changes() {
 #[test]
 fn checkpoint_is_made_at_the_moment_of_choice() {
     let lab = database();
-    let (primary, standby) = (primary(&lab), standby(&lab));
+    let (primary, standby) = (lab.primary(), lab.standby());
     let counted = Mutex::new(None);
     // An instant: seen once, by the server's own count of checkpoints that were asked for.
     let visible = || async {
@@ -185,7 +169,7 @@ async fn held_as_down(lab: &Lab, backend: Option<&str>) -> Result<String, String
 #[test]
 fn pool_detach_takes_a_healthy_database_out() {
     let lab = database();
-    let (primary, standby) = (primary(&lab), standby(&lab));
+    let (primary, standby) = (lab.primary(), lab.standby());
     let proofs =
         lab.trial(&Trial { fault: "pool-detach", target: "node(pgpool1)", visible: || held_as_down(&lab, None) });
     all_contain(&proofs, "pgpool1: holds pg");

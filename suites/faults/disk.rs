@@ -67,28 +67,31 @@ fn full_disk_with_something_left() {
 #[test]
 fn full_disk_of_a_standby() {
     let lab = database();
-    lab.trial(&Trial { fault: "disk-full", target: "node(pg2)", visible: || full(&lab, "pg2") });
+    let standby = lab.standby();
+    lab.trial(&Trial { fault: "disk-full", target: &format!("node({standby})"), visible: || full(&lab, &standby) });
 }
 
 /// Makes the primary switch to a new segment of its log, which the standby has to make room for, and looks
-/// whether `pg2` has stopped to stream.
-async fn cut_off(lab: &Lab) -> Result<String, String> {
+/// whether it has stopped to stream.
+async fn cut_off(lab: &Lab, primary: &str, standby: &str) -> Result<String, String> {
     let password = format!("PGPASSWORD={}", lab.stack.secrets.get("POSTGRES_PASSWORD"));
     let statements = "select pg_logical_emit_message(false, 'firedrill', 'one'); select pg_switch_wal(); \
                       select string_agg(application_name, ' ') from pg_stat_replication where state = 'streaming'";
     let mut command = vec!["psql", "-h", "127.0.0.1", "-U", "postgres", "-d", "postgres", "-At"];
     command.extend(statements.split("; ").flat_map(|statement| ["-c", statement]));
     let engine = &lab.stack.engine;
-    let ran = engine.exec_ok(&lab.node("pg1").container, &command, &[password], Duration::from_secs(10)).await;
+    let ran = engine.exec_ok(&lab.node(primary).container, &command, &[password], Duration::from_secs(10)).await;
     let text = ran.map_err(|error| error.to_string())?;
     let streaming = text.lines().last().unwrap_or_default();
-    if streaming.contains("pg2") { Err(streaming.to_owned()) } else { Ok(format!("streaming: {streaming}")) }
+    if streaming.contains(standby) { Err(streaming.to_owned()) } else { Ok(format!("streaming: {streaming}")) }
 }
 
 #[test]
 fn full_disk_cuts_a_standby_off() {
     let lab = database();
-    lab.trial(&Trial { fault: "disk-full", target: "node(pg2)", visible: || cut_off(&lab) });
+    let (primary, standby) = (lab.primary(), lab.standby());
+    let visible = || cut_off(&lab, &primary, &standby);
+    lab.trial(&Trial { fault: "disk-full", target: &format!("node({standby})"), visible });
 }
 
 #[test]
@@ -103,7 +106,8 @@ fn slow_disk_of_a_redis() {
 #[test]
 fn slow_disk_of_a_standby() {
     let lab = database();
-    lab.trial(&Trial { fault: "disk-slow", target: "node(pg2)", visible: || slow(&lab, "pg2") });
+    let standby = lab.standby();
+    lab.trial(&Trial { fault: "disk-slow", target: &format!("node({standby})"), visible: || slow(&lab, &standby) });
 }
 
 #[test]
@@ -119,7 +123,8 @@ fn stalled_disk_of_a_redis() {
 #[test]
 fn stalled_disk_of_a_standby() {
     let lab = database();
-    lab.trial(&Trial { fault: "disk-stall", target: "node(pg2)", visible: || stalled(&lab, "pg2") });
+    let standby = lab.standby();
+    lab.trial(&Trial { fault: "disk-stall", target: &format!("node({standby})"), visible: || stalled(&lab, &standby) });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The laboratories: small stacks, and the trial that every fault has to pass.
 
 use firedrill_core::fault::{Fault, Phase, Target};
-use firedrill_core::history::Event;
+use firedrill_core::history::{Event, Role};
 use firedrill_core::ids::{NodeName, StepId};
 use firedrill_engine::audit::audit;
 use firedrill_engine::boot::{Plan, boot};
@@ -40,7 +40,8 @@ pub(crate) struct Lab {
     undo: tempfile::TempDir,
 }
 
-/// A Redis, its replica and a Sentinel: `redis1`, `redis2`, `sentinel1`. One trial at a time.
+/// A Redis, its replica and a Sentinel: `redis1`, `redis2`, `sentinel1`, whichever is the primary now. One trial
+/// at a time.
 pub(crate) fn cache() -> MutexGuard<'static, Lab> {
     CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -93,6 +94,24 @@ impl Lab {
     /// A node by name.
     pub(crate) fn node(&self, name: &str) -> &Node {
         self.stack.node(&NodeName::new(name)).unwrap_or_else(|| panic!("there is no node {name}"))
+    }
+
+    /// The PostgreSQL or Redis that is primary, once the lab is whole. An earlier trial may have made it another
+    /// than at boot.
+    pub(crate) fn primary(&self) -> String {
+        self.has_role(Role::Primary)
+    }
+
+    /// A PostgreSQL or Redis that is a standby, once the lab is whole.
+    pub(crate) fn standby(&self) -> String {
+        self.has_role(Role::Standby)
+    }
+
+    fn has_role(&self, role: Role) -> String {
+        self.runtime.block_on(self.whole("before a node is chosen"));
+        let candidates = self.observer.candidates();
+        let found = candidates.iter().rfind(|candidate| candidate.role == role);
+        found.unwrap_or_else(|| panic!("no node is {role}")).node.to_string()
     }
 
     /// Tries a fault twice: once undone by the one who injected it, once by somebody else who has nothing

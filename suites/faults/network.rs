@@ -79,15 +79,16 @@ fn partition_by_drop_is_silence_in_both_directions() {
 #[test]
 fn partition_by_reject_is_an_answer() {
     let lab = cache();
+    let (primary, standby) = (lab.primary(), lab.standby());
     let proofs = lab.trial(&Trial {
-        fault: "{partition: {by: reject, traffic: {peers: ['node(redis1)']}}}",
-        target: "node(redis2)",
+        fault: &format!("{{partition: {{by: reject, traffic: {{peers: ['node({primary})']}}}}}}"),
+        target: &format!("node({standby})"),
         visible: || async {
-            let there = cut(&lab, "redis1", "redis2", 6379, "refused").await?;
-            let back = cut(&lab, "redis2", "redis1", 6379, "refused").await?;
-            let link = info(&lab, "redis2", "master_link_status").await.expect("its own word");
+            let there = cut(&lab, &primary, &standby, 6379, "refused").await?;
+            let back = cut(&lab, &standby, &primary, 6379, "refused").await?;
+            let link = info(&lab, &standby, "master_link_status").await.expect("its own word");
             // Nobody else is concerned.
-            assert_eq!(connects(&lab, "sentinel1", "redis2", 6379).await, "open");
+            assert_eq!(connects(&lab, "sentinel1", &standby, 6379).await, "open");
             if link == "down" { Ok(format!("{there}; {back}; link {link}")) } else { Err(format!("link {link}")) }
         },
     });
@@ -212,10 +213,11 @@ fn rate_limit_makes_a_large_answer_late() {
 #[test]
 fn reset_breaks_what_is_established() {
     let lab = cache();
+    let primary = lab.primary();
     let syncs = || async {
         let mut sum = 0;
         for field in ["sync_full", "sync_partial_ok"] {
-            sum += info(&lab, "redis1", field).await?.parse::<u64>().map_err(|error| error.to_string())?;
+            sum += info(&lab, &primary, field).await?.parse::<u64>().map_err(|error| error.to_string())?;
         }
         Ok::<u64, String>(sum)
     };
@@ -232,7 +234,7 @@ fn reset_breaks_what_is_established() {
         },
     });
     for proof in proofs {
-        assert!(proof.contains("1 connections with redis1 destroyed"), "{proof}");
+        assert!(proof.contains(&format!("1 connections with {primary} destroyed")), "{proof}");
     }
 }
 
@@ -301,22 +303,20 @@ fn replication_cut_ends_the_stream_of_one_standby() {
     let lab = database();
     let password = lab.stack.secrets.get("POSTGRES_PASSWORD");
     let address = |node: &str| lab.node(node).published(5432).expect("published");
-    let standby = lab.observer.candidates().into_iter().find(|c| c.role.to_string() == "standby").expect("a standby");
-    let name = standby.node.to_string();
+    let (primary, name) = (lab.primary(), lab.standby());
     let target = format!("node({name})");
     let count = |node: String, question: String| async move {
         let client = connect_postgres(address(&node), password, "postgres").await?;
         let row = client.query_one(&question, &[]).await.map_err(|error| error.to_string())?;
         Ok::<i64, String>(row.get(0))
     };
-    let primary = lab.observer.candidates().into_iter().find(|c| c.role.to_string() == "primary").expect("a primary");
     let proofs = lab.trial(&Trial {
         fault: "replication-cut",
         target: &target,
         visible: || async {
             // By the primary's word: nobody of this name takes its stream, and the other standby does.
             let question = format!("select count(*) from pg_stat_replication where application_name = '{name}'");
-            let senders = count(primary.node.to_string(), question).await?;
+            let senders = count(primary.clone(), question).await?;
             let receivers = count(name.clone(), "select count(*) from pg_stat_wal_receiver".to_owned()).await?;
             let text = format!("{senders} senders, {receivers} receivers");
             if senders + receivers == 0 { Ok(text) } else { Err(text) }
@@ -346,7 +346,6 @@ fn what_cannot_be_done_is_refused_before_anything_happens() {
     refused("{reset: {traffic: {direction: in}}}", "redis2", "leave the direction out");
     drop(lab);
     let lab = database();
-    let primary = lab.observer.candidates().into_iter().find(|c| c.role.to_string() == "primary").expect("a primary");
-    let said = lab.runtime.block_on(prepared(&lab, "replication-cut", primary.node.as_str()));
+    let said = lab.runtime.block_on(prepared(&lab, "replication-cut", &lab.primary()));
     assert!(said.expect_err("it is not a standby").contains("it is not a standby"));
 }

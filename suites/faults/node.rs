@@ -170,14 +170,12 @@ fn recreate_replaces_the_machine_by_an_empty_one() {
 #[test]
 fn a_recreated_standby_is_cloned_from_the_primary() {
     let lab = database();
-    lab.runtime.block_on(lab.whole("before"));
-    let candidates = lab.observer.candidates();
-    let standby = candidates.iter().find(|candidate| candidate.role == Role::Standby).expect("a standby").node.clone();
-    let address = lab.node(standby.as_str()).published(5432).expect("published");
-    let before = container_id(&lab, standby.as_str());
+    let standby = lab.standby();
+    let address = lab.node(&standby).published(5432).expect("published");
+    let before = container_id(&lab, &standby);
     let target = format!("node({standby})");
     lab.trial(&Trial { fault: "recreate", target: &target, visible: || closed(address) });
-    assert_ne!(container_id(&lab, standby.as_str()), before);
+    assert_ne!(container_id(&lab, &standby), before);
 }
 
 #[test]

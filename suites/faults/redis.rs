@@ -10,14 +10,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The node that is this now, when the lab is whole.
-fn node(lab: &Lab, role: Role) -> String {
-    lab.runtime.block_on(lab.whole("before the nodes are chosen"));
-    let candidates = lab.observer.candidates();
-    let mut found = candidates.iter().filter(|c| c.tier.as_str() == "redis" && c.role == role);
-    found.next().expect("a node of this role").node.to_string()
-}
-
 /// One command by a connection of its own; none is no answer in 400 ms.
 async fn said(lab: &Lab, node: &str, command: &str) -> Result<Option<String>, String> {
     let address = lab.node(node).published(6379).expect("published");
@@ -50,7 +42,7 @@ fn all_contain(proofs: &[String], text: &str) {
 #[test]
 fn redis_sleep_answers_nobody() {
     let lab = cache();
-    let replica = node(&lab, Role::Standby);
+    let replica = lab.standby();
     let proofs = lab.trial(&Trial {
         fault: "redis-sleep: {sleep_ms: 4000}",
         target: &format!("node({replica})"),
@@ -65,7 +57,7 @@ fn redis_sleep_answers_nobody() {
 #[test]
 fn redis_maxmemory_refuses_writes() {
     let lab = cache();
-    let (master, replica) = (node(&lab, Role::Primary), node(&lab, Role::Standby));
+    let (master, replica) = (lab.primary(), lab.standby());
     let refuses = || async {
         match said(&lab, &master, "SET firedrill:trial 1 PX 100").await? {
             Some(answer) if answer.starts_with("-OOM") => Ok(answer),
@@ -90,7 +82,7 @@ fn redis_maxmemory_refuses_writes() {
 #[test]
 fn redis_client_pause_lets_clients_wait() {
     let lab = cache();
-    let (master, replica) = (node(&lab, Role::Primary), node(&lab, Role::Standby));
+    let (master, replica) = (lab.primary(), lab.standby());
     let all = "redis-client-pause";
     let target = format!("node({master})");
     let visible = || silent(&lab, &master, "ECHO awake");
@@ -112,7 +104,7 @@ fn redis_client_pause_lets_clients_wait() {
 #[test]
 fn sentinel_failover_makes_another_master() {
     let lab = cache();
-    let first = node(&lab, Role::Primary);
+    let first = lab.primary();
     let known = Mutex::new(None);
     // An instant: seen once, when a node has become master that was none at the look before.
     let visible = || async {
@@ -138,7 +130,7 @@ fn sentinel_failover_makes_another_master() {
 #[test]
 fn what_ended_with_its_redis_is_undone() {
     let lab = cache();
-    let replica = node(&lab, Role::Standby);
+    let replica = lab.standby();
     for fault in ["redis-maxmemory", "redis-client-pause", "redis-sleep: {sleep_ms: 5000}"] {
         survives(&lab, fault, &format!("node({replica})"));
     }

@@ -153,8 +153,9 @@ async fn no_session(lab: &Lab, node: &str) -> Result<String, String> {
 #[test]
 fn connections_take_all_slots_of_a_postgresql_and_of_a_pgpool() {
     let lab = database();
-    let visible = || no_session(&lab, "pg2");
-    for proof in lab.trial(&Trial { fault: "connections", target: "node(pg2)", visible }) {
+    let standby = lab.standby();
+    let visible = || no_session(&lab, &standby);
+    for proof in lab.trial(&Trial { fault: "connections", target: &format!("node({standby})"), visible }) {
         assert!(proof.contains("connection slots"), "{proof}");
     }
     let visible = || no_session(&lab, "pgpool1");
