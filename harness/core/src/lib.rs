@@ -14,6 +14,7 @@ pub mod drill;
 pub mod fault;
 pub mod history;
 pub mod ids;
+pub mod load;
 pub mod manifest;
 pub mod sla;
 pub mod source;

@@ -136,9 +136,11 @@ impl Buyer {
             ended,
             status,
             outcome: result.outcome,
+            group: String::new(),
             code: operation.code.clone(),
             email: operation.email.clone(),
             order: result.order.clone(),
+            ticket: None,
             error: result.note.clone(),
         };
         self.shared.stats.attempted(&attempt, operation.is_nowhere());

@@ -145,7 +145,7 @@ pub fn parse_order(body: &[u8]) -> Option<OrderAck> {
     }
     let position = |wire: WirePosition| {
         let price_cents = parse_cents(&wire.price)?;
-        Some(PositionAck { id: wire.id, item: wire.item, price_cents, secret: wire.secret })
+        Some(PositionAck { id: Some(wire.id), item: wire.item, price_cents, secret: Some(wire.secret) })
     };
     Some(OrderAck {
         code: wire.code,

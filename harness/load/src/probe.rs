@@ -195,9 +195,11 @@ pub async fn purchase_once(
         ended,
         status,
         outcome: result.outcome,
+        group: String::new(),
         code,
         email,
         order: result.order,
+        ticket: None,
         error: result.note,
     })
 }

@@ -97,6 +97,7 @@ impl Session {
             topology: self.stack.topology.name.clone(),
             drill: drill.name.clone(),
             rate_per_s: drill.load.rate_per_s,
+            load: Some(Box::new(drill.load.clone())),
         }
     }
 

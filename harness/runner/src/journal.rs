@@ -96,6 +96,7 @@ mod tests {
             topology: "t".to_owned(),
             drill: "d".to_owned(),
             rate_per_s: 1.0,
+            load: None,
         })
     }
 

@@ -41,6 +41,7 @@ pub(crate) fn history(n: u64, every_us: u64) -> History {
         topology: "ha".to_owned(),
         drill: "smoke".to_owned(),
         rate_per_s: 1e6 / every_us as f64,
+        load: None,
     };
     let mut events = vec![Event::Run(header)];
     for i in 0..n {
@@ -130,9 +131,11 @@ fn attempt(i: u64, number: u32, due: u64, from: u64, to: u64, outcome: Outcome, 
         ended: At::from_ms(to),
         status: Some(if order.is_some() { 201 } else { 502 }),
         outcome,
+        group: String::new(),
         code,
         email,
         order,
+        ticket: None,
         error: error.map(str::to_owned),
     })
 }

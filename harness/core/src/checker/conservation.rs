@@ -1,6 +1,7 @@
 //! Conservation: every confirmed order is in the database once, unchanged, and nothing else is.
 //!
-//! The token of a purchase is its client-chosen order code, which the load sends as `api_meta.hid` too.
+//! The token of a purchase is its client-chosen order code, which the load sends as `api_meta.hid` too. A
+//! buyer in the browser chooses none: his token is his e-mail address, and the order that has it is his.
 //! F is the ledger of the authority, the last complete final read of a primary ([`History::authority`]).
 //! Lost = confirmed and not in F. Duplicated = twice in F, one token under two codes, or one order code,
 //! ticket or ticket secret confirmed to two buyers (a database that lost confirmed rows issues their keys
@@ -12,10 +13,12 @@
 //! not judged.
 
 use super::{Evidence, Question, ledger, numbers, step};
-use crate::history::{At, History, LedgerRow, Operation, OperationOutcome, Operations, OrderAck};
+use crate::history::{
+    At, History, LedgerPosition, LedgerRow, Operation, OperationOutcome, Operations, OrderAck, PositionAck,
+};
 use crate::ids::{OpId, StepId};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Name in the registry.
 pub const NAME: &str = "conservation";
@@ -118,13 +121,12 @@ impl Account {
         let mut rows = ledger::rows(history, authority);
         rows.sort_by(|a, b| a.code.cmp(&b.code));
         let mut account = Self { read: true, rows: rows.len() as u64, acknowledged, ..Self::default() };
-        let mut ops: Vec<&Operation> = operations.iter().collect();
-        ops.sort_by(|a, b| a.code.cmp(&b.code));
+        let ops = account.keyed(operations, &rows);
         for same in ops.chunk_by(|a, b| a.code == b.code).filter(|same| same.len() > 1) {
-            let mut confirmed = same.iter().filter(|op| op.order().is_some());
+            let mut confirmed = same.iter().filter(|keyed| keyed.op.order().is_some());
             let Some(first) = confirmed.next() else { continue };
-            for op in confirmed {
-                account.add(Kind::Duplicated, op, format!("its code was confirmed to {} too", first.id));
+            for keyed in confirmed {
+                account.add(Kind::Duplicated, keyed.op, format!("its code was confirmed to {} too", first.op.id));
             }
         }
         account.compare_operations(&ops, &rows);
@@ -132,6 +134,35 @@ impl Account {
         account.compare_keys(operations);
         account.anomalies.sort_by(|a, b| (a.kind, &a.code, a.op, &a.detail).cmp(&(b.kind, &b.code, b.op, &b.detail)));
         account
+    }
+
+    /// The purchases with the order codes under which they are to be found, sorted by them. Two orders that
+    /// have the e-mail address of one buyer in the browser are a finding on the way.
+    fn keyed<'a>(&mut self, operations: &'a Operations, rows: &[&'a LedgerRow]) -> Vec<Keyed<'a>> {
+        let mut by_email: Vec<&LedgerRow> = rows.to_vec();
+        by_email.sort_by(|a, b| (&a.email, &a.code).cmp(&(&b.email, &b.code)));
+        let under = |email: &str| {
+            let first = by_email.partition_point(|row| row.email.as_str() < email);
+            let same = by_email[first..].iter().take_while(|row| row.email == email).count();
+            &by_email[first..first + same]
+        };
+        let mut keyed = Vec::with_capacity(operations.len());
+        for op in operations.iter().filter(|op| op.outcome != OperationOutcome::Visited) {
+            let mut code = op.code.as_str();
+            if !op.has_own_code() {
+                let theirs = under(&op.email);
+                if code.is_empty() {
+                    code = theirs.first().map_or("", |row| row.code.as_str());
+                }
+                if let [_, other, ..] = theirs {
+                    let detail = format!("{} orders have the e-mail address {}", theirs.len(), op.email);
+                    self.add_row(Kind::Duplicated, other, Some(op), detail);
+                }
+            }
+            keyed.push(Keyed { code, op });
+        }
+        keyed.sort_by(|a, b| (a.code, a.op.id).cmp(&(b.code, b.op.id)));
+        keyed
     }
 
     /// How many orders have this wrong with them.
@@ -167,17 +198,17 @@ impl Account {
     }
 
     /// What buyers were told against what is there. Both are sorted by code, and merged.
-    fn compare_operations(&mut self, ops: &[&Operation], rows: &[&LedgerRow]) {
+    fn compare_operations(&mut self, ops: &[Keyed<'_>], rows: &[&LedgerRow]) {
         let mut next = 0;
-        for op in ops {
-            while rows.get(next).is_some_and(|row| row.code < op.code) {
+        for Keyed { code, op } in ops {
+            while rows.get(next).is_some_and(|row| row.code.as_str() < *code) {
                 next += 1;
             }
-            let row = rows.get(next).filter(|row| row.code == op.code);
+            let row = rows.get(next).filter(|row| row.code == *code);
             match (&op.outcome, row) {
                 (OperationOutcome::Acknowledged { .. }, None) => self.add(Kind::Lost, op, "not in the database"),
                 (OperationOutcome::Acknowledged { order, .. }, Some(row)) => {
-                    if let Some(difference) = difference(order, row) {
+                    if let Some(difference) = difference(op, order, row) {
                         self.add(Kind::Altered, op, difference);
                     }
                 }
@@ -192,24 +223,32 @@ impl Account {
                     self.add_row(Kind::Resurrected, row, Some(op), detail);
                 }
                 (OperationOutcome::Rejected(_) | OperationOutcome::NotApplied, None) => {}
+                // Nothing was to be bought, so no order is looked for.
+                (OperationOutcome::Visited, _) => {}
             }
         }
     }
 
     /// What is there against what was ordered. Both are sorted by code.
-    fn compare_rows(&mut self, ops: &[&Operation], rows: &[&LedgerRow]) {
+    fn compare_rows(&mut self, ops: &[Keyed<'_>], rows: &[&LedgerRow]) {
         let find = |code: &str| {
-            let first = ops.partition_point(|op| op.code.as_str() < code);
-            ops.get(first).copied().filter(|op| op.code == code)
+            let first = ops.partition_point(|keyed| keyed.code < code);
+            ops.get(first).filter(|keyed| keyed.code == code).map(|keyed| keyed.op)
         };
+        let by_web: HashSet<&str> =
+            ops.iter().filter(|keyed| !keyed.op.has_own_code()).map(|keyed| keyed.op.email.as_str()).collect();
         let mut strays: BTreeMap<&str, Vec<&LedgerRow>> = BTreeMap::new();
         let mut next = 0;
         for same in rows.chunk_by(|a, b| a.code == b.code) {
             let code = same[0].code.as_str();
-            while ops.get(next).is_some_and(|op| op.code.as_str() < code) {
+            while ops.get(next).is_some_and(|keyed| keyed.code < code) {
                 next += 1;
             }
-            let op = ops.get(next).copied().filter(|op| op.code == code);
+            let op = ops.get(next).filter(|keyed| keyed.code == code).map(|keyed| keyed.op);
+            // One more order of a buyer in the browser: found by his address already.
+            if op.is_none() && same.iter().any(|row| by_web.contains(row.email.as_str())) {
+                continue;
+            }
             let tokens = || same.iter().filter_map(|row| row.token.as_deref());
             if op.is_none() && !tokens().any(|token| token == code || find(token).is_some()) {
                 self.foreign += same.len() as u64;
@@ -246,20 +285,30 @@ impl Account {
         let mut secrets: HashMap<&str, OpId> = HashMap::with_capacity(operations.len());
         for op in operations.iter() {
             for ticket in op.order().into_iter().flat_map(|order| &order.positions) {
-                let id = ids.insert(ticket.id, op.id).filter(|other| *other != op.id);
-                let secret = secrets.insert(&ticket.secret, op.id).filter(|other| *other != op.id);
-                if let Some(other) = id.or(secret) {
-                    self.add(Kind::Duplicated, op, format!("ticket {} was confirmed to {other} too", ticket.id));
+                let id = ticket.id.and_then(|id| ids.insert(id, op.id)).filter(|other| *other != op.id);
+                let secret = ticket.secret.as_deref().and_then(|secret| secrets.insert(secret, op.id));
+                if let Some(other) = id.or(secret.filter(|other| *other != op.id)) {
+                    let ticket = ticket.id.map_or_else(String::new, |id| format!(" {id}"));
+                    self.add(Kind::Duplicated, op, format!("ticket{ticket} was confirmed to {other} too"));
                 }
             }
         }
     }
 }
 
-/// What differs between a confirmation and its row, if anything does.
-fn difference(order: &OrderAck, row: &LedgerRow) -> Option<String> {
+/// A purchase and the order code under which it is to be found; empty where there is none.
+struct Keyed<'a> {
+    code: &'a str,
+    op: &'a Operation,
+}
+
+/// What differs between a confirmation and its row, or between it and what the buyer sent, if anything does.
+fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<String> {
     if order.code != row.code {
         return Some(format!("confirmed as {}", order.code));
+    }
+    if order.email != op.email {
+        return Some(format!("confirmed for {}, bought by {}", order.email, op.email));
     }
     if order.total_cents != row.total_cents {
         return Some(format!("total {} cents, confirmed {}", row.total_cents, order.total_cents));
@@ -271,18 +320,24 @@ fn difference(order: &OrderAck, row: &LedgerRow) -> Option<String> {
     if matches!(row.status.as_str(), "c" | "e") && row.status != order.status {
         return Some(format!("status {}, confirmed {}", row.status, order.status));
     }
-    let mut confirmed: Vec<_> = order.positions.iter().map(|p| (p.id, p.item, p.price_cents, &p.secret)).collect();
-    let live = row.positions.iter().filter(|p| !p.canceled);
-    let mut stored: Vec<_> = live.map(|p| (p.id, p.item, p.price_cents, &p.secret)).collect();
-    confirmed.sort_unstable();
-    stored.sort_unstable();
+    let mut confirmed: Vec<&PositionAck> = order.positions.iter().collect();
+    let mut stored: Vec<_> = row.positions.iter().filter(|position| !position.canceled).collect();
+    confirmed.sort_by_key(|ticket| (ticket.id, ticket.item, ticket.price_cents));
+    stored.sort_by_key(|ticket| (ticket.id, ticket.item, ticket.price_cents));
     if confirmed.len() != stored.len() {
         return Some(format!("{} tickets, confirmed {}", stored.len(), confirmed.len()));
     }
-    let (wrong, right) = stored.iter().zip(&confirmed).find(|(stored, confirmed)| stored != confirmed)?;
+    let same = |(stored, confirmed): (&LedgerPosition, &PositionAck)| {
+        confirmed.id.is_none_or(|id| id == stored.id)
+            && confirmed.secret.as_ref().is_none_or(|secret| *secret == stored.secret)
+            && (confirmed.item, confirmed.price_cents) == (stored.item, stored.price_cents)
+    };
+    let mut pairs = stored.into_iter().zip(confirmed);
+    let (stored, confirmed) = pairs.find(|(stored, confirmed)| !same((stored, confirmed)))?;
+    let known = confirmed.id.map_or_else(String::new, |id| format!(" {id}"));
     Some(format!(
-        "ticket {} for item {} at {} cents, confirmed ticket {} for item {} at {} cents",
-        wrong.0, wrong.1, wrong.2, right.0, right.1, right.2
+        "ticket {} for item {} at {} cents, confirmed ticket{known} for item {} at {} cents",
+        stored.id, stored.item, stored.price_cents, confirmed.item, confirmed.price_cents
     ))
 }
 

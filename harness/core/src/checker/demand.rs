@@ -21,6 +21,8 @@ pub enum Service {
     Sold,
     /// He was told that it is sold out.
     SoldOut,
+    /// He bought nothing and had what he came for.
+    Visited,
     /// Neither: in doubt, too busy, never served, wrongly refused.
     Failed,
 }
@@ -169,6 +171,7 @@ fn service(outcome: &OperationOutcome) -> Service {
     match outcome {
         OperationOutcome::Acknowledged { .. } => Service::Sold,
         OperationOutcome::Rejected(RejectReason::SoldOut) => Service::SoldOut,
+        OperationOutcome::Visited => Service::Visited,
         OperationOutcome::Rejected(_) | OperationOutcome::InDoubt | OperationOutcome::NotApplied => Service::Failed,
     }
 }

@@ -171,7 +171,10 @@ fn room(quota: &Quota<'_>, rows: &[&LedgerRow], largest: u64, evidence: &Evidenc
     let authority = evidence.history.authority()?;
     let last = quota.rows.iter().rev().find(|row| row.source == authority.source)?;
     let items = items(quota);
-    let is_ours = |row: &&&LedgerRow| row.token.as_deref() == Some(row.code.as_str());
+    let by_web = evidence.operations.iter().filter(|op| !op.has_own_code()).map(|op| op.email.as_str());
+    let by_web: HashSet<&str> = by_web.collect();
+    let is_ours =
+        |row: &&&LedgerRow| row.token.as_deref() == Some(row.code.as_str()) || by_web.contains(row.email.as_str());
     let live =
         |row: &&LedgerRow| -> u64 { tickets(row.positions.iter().filter(|p| !p.canceled).map(|p| p.item), &items) };
     let ours: u64 = rows.iter().filter(is_ours).map(live).sum();
@@ -183,7 +186,7 @@ fn room(quota: &Quota<'_>, rows: &[&LedgerRow], largest: u64, evidence: &Evidenc
                 Some((op.invoked, tickets(order.positions.iter().map(|p| p.item), &items) as i64))
             }
             OperationOutcome::InDoubt => Some((op.invoked, largest as i64)),
-            OperationOutcome::Rejected(_) | OperationOutcome::NotApplied => None,
+            OperationOutcome::Rejected(_) | OperationOutcome::NotApplied | OperationOutcome::Visited => None,
         })
         .collect();
     sold_max.sort_unstable();

@@ -79,10 +79,15 @@ fn whole(evidence: &Evidence<'_>) -> Vec<Finding> {
     missing
 }
 
+/// Arrivals that were planned; a closed model plans none, and none is too few for it.
 fn planned_arrivals(evidence: &Evidence<'_>) -> Option<f64> {
     let begin = first_stage(evidence.history, Stage::LoadStarted)?;
     let end = first_stage(evidence.history, Stage::LoadStopped)?;
-    Some(evidence.history.header()?.rate_per_s * end.ms_since(begin) / 1e3)
+    let (header, length_s) = (evidence.history.header()?, end.ms_since(begin) / 1e3);
+    Some(match &header.load {
+        Some(load) => load.planned_in(length_s).unwrap_or(1.0),
+        None => header.rate_per_s * length_s,
+    })
 }
 
 /// As many purchases arrived as were planned, and some were confirmed.

@@ -36,9 +36,16 @@ pub struct Sales {
 impl Sales {
     /// Indexes the sales of a run in O(n log n).
     pub fn of(evidence: &Evidence<'_>) -> Self {
+        // By the page of the order a buyer in the browser learns what he bought: his last look-up is his sale.
+        let is_sale = |a: &Attempt| match a.kind {
+            AttemptKind::Purchase => true,
+            AttemptKind::Lookup => a.code.is_empty(),
+            AttemptKind::Prepare => a.outcome != Outcome::Acknowledged,
+            AttemptKind::Visit | AttemptKind::Redeem => false,
+        };
         let served = |a: &&Attempt| {
             let sold_out = Outcome::Rejected(RejectReason::SoldOut);
-            a.kind == AttemptKind::Purchase && (a.outcome == Outcome::Acknowledged || a.outcome == sold_out)
+            is_sale(a) && (a.outcome == Outcome::Acknowledged || a.outcome == sold_out)
         };
         let sales = evidence.history.attempts().filter(served);
         let mut by_end: Vec<Sale> = sales.map(|a| Sale { started: a.started, ended: a.ended }).collect();

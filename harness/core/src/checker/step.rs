@@ -6,7 +6,7 @@ use super::sales::Sales;
 use super::stats::Durations;
 use super::{Evidence, first_stage, stages};
 use crate::fault::Phase;
-use crate::history::{At, FaultEvent, History, Operation, Outcome, Role, Stage, StageEvent};
+use crate::history::{At, FaultEvent, History, Operation, Outcome, Role, RunHeader, Stage, StageEvent};
 use crate::ids::{NodeName, StepId, TierName};
 use crate::verdict::{Judgement, Recovery, StepVerdict};
 use std::collections::BTreeMap;
@@ -275,7 +275,7 @@ fn reasons(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reas
 
 /// Whether anybody was meant to buy. A history without a header is judged as if so.
 fn buys(evidence: &Evidence<'_>) -> bool {
-    evidence.history.header().is_none_or(|header| header.rate_per_s > 0.0)
+    evidence.history.header().is_none_or(RunHeader::has_load)
 }
 
 /// N+1: buyers must be served again while the fault is still in force.

@@ -35,7 +35,7 @@ const OVERLAP_MAX: usize = 8;
 impl Drill {
     /// Refuses numbers that cannot be meant.
     pub fn check(&self) -> Result<(), Problem> {
-        self.check_load().map_err(|message| Problem { step: None, message })?;
+        self.load.check().map_err(|message| Problem { step: None, message })?;
         for (index, step) in self.steps.iter().enumerate() {
             let checked = check_step(step, index == 0);
             checked.map_err(|message| Problem { step: Some(index), message })?;
@@ -47,20 +47,6 @@ impl Drill {
                 let message = format!("{} steps overlap, at most {OVERLAP_MAX} may", group.len());
                 return Err(Problem { step: Some(*last), message });
             }
-        }
-        Ok(())
-    }
-
-    fn check_load(&self) -> Result<(), String> {
-        let load = &self.load;
-        if !(load.rate_per_s >= 0.0 && load.rate_per_s <= 10_000.0) {
-            return Err(format!("load.rate_per_s is {}: give a rate from 0 (nobody) to 10000", load.rate_per_s));
-        }
-        if load.buyers == 0 {
-            return Err("load.buyers is 0: nobody would buy".to_owned());
-        }
-        if load.patience_ms == 0 || load.attempt_timeout_ms == 0 {
-            return Err("load.patience_ms and load.attempt_timeout_ms must be above 0".to_owned());
         }
         Ok(())
     }

@@ -1,5 +1,4 @@
 //! Drills: what shall be done to a topology, under which load, and against which agreement.
-
 //!
 //! A drill is written as YAML ([`Written`]; `fixtures/drills/drill.schema.json` is its schema) or built in
 //! Rust ([`Drill::new`]): the same model, and the same checks.
@@ -9,6 +8,7 @@ pub mod profile;
 pub mod step;
 pub mod written;
 
+pub use crate::load::Load;
 pub use check::Problem;
 pub use step::{LagOver, QuotaBelow, Step, Trigger};
 pub use written::Written;
@@ -38,48 +38,6 @@ pub struct Drill {
 
 fn default_sla() -> String {
     "gic-2020".to_owned()
-}
-
-/// The purchase load of a drill: an open model at a constant rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Load {
-    /// Purchases that begin per second, whatever becomes of the ones before. 0 is nobody: then nothing can
-    /// be said about sales, and the drill is inconclusive at best.
-    pub rate_per_s: f64,
-    /// Virtual buyers. An arrival that finds none free is refused and counted.
-    pub buyers: u32,
-    /// Event of the seed file that is bought from.
-    pub event: String,
-    /// Item of that event.
-    pub item: String,
-    /// How long a buyer tries before he gives up, in milliseconds. The 2020 agreement promises an answer
-    /// within 50 s.
-    pub patience_ms: u64,
-    /// How long one HTTP exchange may take, in milliseconds; then the attempt is in doubt.
-    pub attempt_timeout_ms: u64,
-}
-
-impl Default for Load {
-    /// 3 purchases a second are a quarter of what the whole stack sells on 2 cores by the order API (700
-    /// to 800 a minute measured), and enough that a gap of a second shows.
-    fn default() -> Self {
-        Self {
-            rate_per_s: 3.0,
-            buyers: 120,
-            event: "fair".to_owned(),
-            item: "Paid".to_owned(),
-            patience_ms: 45_000,
-            attempt_timeout_ms: 10_000,
-        }
-    }
-}
-
-impl Load {
-    /// Whether anybody buys.
-    pub fn is_any(&self) -> bool {
-        self.rate_per_s > 0.0
-    }
 }
 
 impl Drill {

@@ -5,6 +5,7 @@
 
 use crate::fault::Phase;
 use crate::ids::{BuyerId, NodeName, OpId, RunId, StepId, TierName};
+use crate::load::Load;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -91,6 +92,16 @@ pub struct RunHeader {
     pub drill: String,
     /// Planned arrivals per second, which the checkers compare with what arrived.
     pub rate_per_s: f64,
+    /// The whole load, where it is more than a constant rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Box<Load>>,
+}
+
+impl RunHeader {
+    /// Whether anybody was to buy.
+    pub fn has_load(&self) -> bool {
+        self.load.as_ref().map_or(self.rate_per_s > 0.0, |load| load.is_any())
+    }
 }
 
 /// Last record of a history.
@@ -111,8 +122,15 @@ pub struct RunTrailer {
 pub enum AttemptKind {
     /// The order was posted.
     Purchase,
-    /// The order was looked up by its code, to find out what became of an attempt in doubt.
+    /// What became of the purchase was asked for: by its code or e-mail address after an attempt in doubt,
+    /// or as a page does while the shop works in the background.
     Lookup,
+    /// A step on the way to a purchase: a page, an asset, the cart, a form. Nothing is sold by it.
+    Prepare,
+    /// A page or an asset was read by somebody who buys nothing.
+    Visit,
+    /// A ticket was shown at the door.
+    Redeem,
 }
 
 /// Why a purchase was refused for good.
@@ -127,6 +145,8 @@ pub enum RejectReason {
     Unauthorized,
     /// A lookup found no such order.
     NotFound,
+    /// At the door: this ticket has been used before.
+    AlreadyRedeemed,
     /// Anything else that the shop says is wrong with the order.
     Invalid,
 }
@@ -137,6 +157,10 @@ pub enum RejectReason {
 pub enum Outcome {
     /// The shop confirmed the order: from here on it must never be lost.
     Acknowledged,
+    /// The shop answered as it should, and nothing was sold by it: a page, a form on the way, an admission.
+    Passed,
+    /// The shop took the purchase and works on it: what became of it has to be asked for.
+    Pending,
     /// The shop refused, and nothing was written.
     Rejected(RejectReason),
     /// The shop answered "too busy": nothing was written, the same order may be sent again.
@@ -172,13 +196,20 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// What is known.
     pub outcome: Outcome,
-    /// Client-chosen order code: the token of the operation.
+    /// Name of its figures: the step of the journey that it belongs to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Client-chosen order code: the token of the operation. Empty where the shop chooses the code; then the
+    /// e-mail address is the token.
     pub code: String,
     /// The e-mail address that was sent, which is unique per operation.
     pub email: String,
     /// What the shop confirmed; present exactly for acknowledged attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderAck>,
+    /// Secret of the ticket that was shown at the door.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// Error or answer in short, where the attempt was not acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -213,17 +244,19 @@ pub struct OrderAck {
     pub positions: Vec<PositionAck>,
 }
 
-/// One ticket as the shop confirmed it.
+/// One ticket as the shop confirmed it. The page of an order shows less than the API does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionAck {
-    /// Primary key in the shop's database.
-    pub id: u64,
+    /// Primary key in the shop's database, where it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
     /// Item (product) that was sold.
     pub item: u64,
     /// Price in cents.
     pub price_cents: i64,
-    /// Ticket secret: what is scanned at the door.
-    pub secret: String,
+    /// Ticket secret, where it was told: what is scanned at the door.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// An arrival of the open model that found no free buyer.

@@ -2,6 +2,9 @@
 //!
 //! All attempts with the same token are one logical purchase, from the invocation of the first to the end
 //! of the last. What the operation is known to have done is the strongest statement of its attempts.
+//!
+//! The token is the order code that the buyer chose. A buyer in the browser has none: there it is his
+//! e-mail address, and the code is what the page of the order shows.
 
 use super::{At, Attempt, AttemptKind, History, OrderAck, Outcome, RejectReason};
 use crate::ids::{BuyerId, OpId};
@@ -21,8 +24,11 @@ pub enum OperationOutcome {
     Rejected(RejectReason),
     /// At least one attempt may have been applied, and no attempt or lookup said so.
     InDoubt,
-    /// Certainly not applied: every attempt was either not sent or answered "too busy".
+    /// Certainly not applied: every attempt was either not sent or answered "too busy", or the buyer never
+    /// came as far as to buy.
     NotApplied,
+    /// Nothing was to be bought, and everything that was asked for came.
+    Visited,
 }
 
 /// One logical purchase.
@@ -32,12 +38,14 @@ pub struct Operation {
     pub id: OpId,
     /// Who.
     pub buyer: BuyerId,
-    /// Client-chosen order code.
+    /// Order code: the buyer's choice, or what the shop gave him; empty where there is neither.
     pub code: String,
     /// E-mail address sent.
     pub email: String,
     /// When it was due.
     pub intended: At,
+    /// When it was due, moved on by the time for which the buyer himself waited: latency counts from here.
+    pub due: At,
     /// When its first attempt began.
     pub invoked: At,
     /// When its last attempt ended.
@@ -48,9 +56,17 @@ pub struct Operation {
     pub errors: u32,
     /// What it came to.
     pub outcome: OperationOutcome,
+    /// Whether nothing speaks for "in doubt" but that the shop works in the background.
+    pending: bool,
+    own_code: bool,
 }
 
 impl Operation {
+    /// Whether the buyer chose its code, so that retries and look-ups have a token that the shop enforces.
+    pub fn has_own_code(&self) -> bool {
+        self.own_code
+    }
+
     /// The confirmed order, if the buyer has one.
     pub fn order(&self) -> Option<&OrderAck> {
         match &self.outcome {
@@ -67,17 +83,23 @@ impl Operation {
         }
     }
 
-    /// When the buyer had an answer: the confirmation, or that it is sold out.
+    /// When the buyer had an answer: the confirmation, or that it is sold out, or the last page.
     pub fn served_at(&self) -> Option<At> {
         match self.outcome {
-            OperationOutcome::Rejected(RejectReason::SoldOut) => Some(self.completed),
+            OperationOutcome::Rejected(RejectReason::SoldOut) | OperationOutcome::Visited => Some(self.completed),
             _ => self.acknowledged_at(),
         }
     }
 
-    /// Milliseconds from the intended time to the confirmation, or to the end of the last attempt.
+    /// Milliseconds from the intended time to the confirmation, or to the end of the last attempt, without
+    /// the time for which the buyer himself waited.
     pub fn latency_ms(&self) -> f64 {
-        self.acknowledged_at().unwrap_or(self.completed).ms_since(self.intended)
+        self.acknowledged_at().unwrap_or(self.completed).ms_since(self.due)
+    }
+
+    /// Whether the buyer has what he came for: an order, the answer "sold out", or his pages.
+    pub fn is_served(&self) -> bool {
+        self.served_at().is_some()
     }
 
     fn begin(attempt: &Attempt) -> Self {
@@ -87,48 +109,82 @@ impl Operation {
             code: attempt.code.clone(),
             email: attempt.email.clone(),
             intended: attempt.intended,
+            due: attempt.intended,
             invoked: attempt.started,
             completed: attempt.ended,
             attempts: 0,
             errors: 0,
             outcome: OperationOutcome::NotApplied,
+            pending: false,
+            own_code: !attempt.code.is_empty(),
         }
     }
 
     fn fold(&mut self, attempt: &Attempt) {
+        let confirmed = self.acknowledged_at();
+        self.intended = self.intended.min(attempt.intended);
         self.invoked = self.invoked.min(attempt.started);
         self.completed = self.completed.max(attempt.ended);
         self.attempts += 1;
         if matches!(attempt.outcome, Outcome::InDoubt | Outcome::NotApplied | Outcome::NotSent) {
             self.errors += 1;
         }
-        let next = stronger(&self.outcome, attempt);
-        if let Some(next) = next {
-            self.outcome = next;
+        self.outcome = self.raised_by(attempt);
+        match &self.outcome {
+            // What is done with an order after its confirmation does not make it late.
+            OperationOutcome::Acknowledged { order, .. } if confirmed.is_none() => {
+                self.due = attempt.intended;
+                if !self.own_code {
+                    self.code.clone_from(&order.code);
+                }
+            }
+            OperationOutcome::Acknowledged { .. } => {}
+            _ => self.due = self.due.max(attempt.intended),
         }
     }
-}
 
-/// The outcome that `attempt` raises an operation to, if it raises it.
-///
-/// Order of strength: acknowledged, in doubt, rejected, not applied. A rejection says nothing about an
-/// earlier attempt in doubt, except that "code in use" confirms that one was applied; and a lookup that
-/// finds nothing while an attempt may still be under way at the server proves nothing either.
-fn stronger(current: &OperationOutcome, attempt: &Attempt) -> Option<OperationOutcome> {
-    let at = attempt.ended;
-    match (current, attempt.outcome) {
-        (OperationOutcome::Acknowledged { .. }, _) => None,
-        (_, Outcome::Acknowledged) => match &attempt.order {
-            Some(order) => Some(OperationOutcome::Acknowledged { at, order: Box::new(order.clone()) }),
-            None => Some(OperationOutcome::InDoubt),
-        },
-        (_, Outcome::InDoubt) if attempt.kind == AttemptKind::Purchase => Some(OperationOutcome::InDoubt),
-        (OperationOutcome::InDoubt, _) => None,
-        (_, Outcome::Rejected(RejectReason::DuplicateCode)) => Some(OperationOutcome::InDoubt),
-        (_, Outcome::Rejected(reason)) if attempt.kind == AttemptKind::Purchase => {
-            Some(OperationOutcome::Rejected(reason))
+    /// What the operation comes to with this attempt.
+    ///
+    /// Order of strength: acknowledged, in doubt, rejected, not applied. A rejection says nothing about an
+    /// earlier attempt in doubt, except that "code in use" confirms that one was applied; and a lookup that
+    /// finds nothing while an attempt may still be under way at the server proves nothing either. A purchase
+    /// on which the shop works in the background is in doubt until it says what became of it.
+    fn raised_by(&mut self, attempt: &Attempt) -> OperationOutcome {
+        use AttemptKind::{Lookup, Prepare, Purchase, Redeem, Visit};
+        let at = attempt.ended;
+        let was_pending = self.pending;
+        match (&self.outcome, attempt.kind, attempt.outcome) {
+            (OperationOutcome::Acknowledged { .. }, ..) => self.outcome.clone(),
+            (_, Purchase | Lookup, Outcome::Acknowledged) => match &attempt.order {
+                Some(order) => OperationOutcome::Acknowledged { at, order: Box::new(order.clone()) },
+                None => OperationOutcome::InDoubt,
+            },
+            (OperationOutcome::InDoubt, Lookup, Outcome::Rejected(reason)) if was_pending => {
+                self.pending = false;
+                OperationOutcome::Rejected(reason)
+            }
+            (OperationOutcome::InDoubt, Lookup, Outcome::NotApplied) if was_pending => {
+                self.pending = false;
+                OperationOutcome::NotApplied
+            }
+            (OperationOutcome::InDoubt, Purchase, Outcome::InDoubt) => {
+                self.pending = false;
+                OperationOutcome::InDoubt
+            }
+            (OperationOutcome::InDoubt, ..) => OperationOutcome::InDoubt,
+            (_, Purchase, Outcome::Pending) => {
+                self.pending = true;
+                OperationOutcome::InDoubt
+            }
+            (_, Purchase, Outcome::InDoubt) => OperationOutcome::InDoubt,
+            (_, _, Outcome::Rejected(RejectReason::DuplicateCode)) => OperationOutcome::InDoubt,
+            (_, Purchase | Prepare, Outcome::Rejected(reason)) => OperationOutcome::Rejected(reason),
+            (OperationOutcome::NotApplied | OperationOutcome::Visited, Visit | Redeem, Outcome::Passed) => {
+                OperationOutcome::Visited
+            }
+            (OperationOutcome::Visited, Visit | Redeem, _) => OperationOutcome::NotApplied,
+            _ => self.outcome.clone(),
         }
-        _ => None,
     }
 }
 

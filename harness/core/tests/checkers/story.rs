@@ -51,10 +51,10 @@ pub(crate) fn code(op: u64) -> String {
 /// An attempt that was confirmed, with `tickets` tickets.
 pub(crate) fn sold(op: u64, intended_ms: u64, started_ms: u64, ended_ms: u64, tickets: u64) -> Attempt {
     let positions = (0..tickets).map(|n| PositionAck {
-        id: op * 10 + n,
+        id: Some(op * 10 + n),
         item: ITEM,
         price_cents: PRICE_CENTS,
-        secret: format!("secret-{op}-{n}"),
+        secret: Some(format!("secret-{op}-{n}")),
     });
     let order = OrderAck {
         code: code(op),
@@ -80,9 +80,11 @@ pub(crate) fn unsold(op: u64, intended_ms: u64, started_ms: u64, ended_ms: u64, 
         ended: At::from_ms(ended_ms),
         status: None,
         outcome,
+        group: String::new(),
         code: code(op),
         email: format!("buyer-{op}@example.org"),
         order: None,
+        ticket: None,
         error: None,
     }
 }
@@ -91,10 +93,10 @@ pub(crate) fn unsold(op: u64, intended_ms: u64, started_ms: u64, ended_ms: u64, 
 pub(crate) fn row(source: &str, attempt: &Attempt) -> LedgerRow {
     let order = attempt.order.as_ref().expect("only confirmed attempts have a row to build");
     let positions = order.positions.iter().map(|p| LedgerPosition {
-        id: p.id,
+        id: p.id.expect("told"),
         item: p.item,
         price_cents: p.price_cents,
-        secret: p.secret.clone(),
+        secret: p.secret.clone().expect("told"),
         canceled: false,
     });
     LedgerRow {
@@ -262,6 +264,7 @@ impl Story {
             topology: "test".to_owned(),
             drill: "test".to_owned(),
             rate_per_s: self.rate_per_s,
+            load: None,
         })];
         events.extend(timed.into_iter().map(|(_, event)| event));
         events.extend(self.rows.iter().cloned().map(Event::Ledger));

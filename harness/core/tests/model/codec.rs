@@ -19,6 +19,7 @@ fn header() -> Event {
         topology: "t".to_owned(),
         drill: "d".to_owned(),
         rate_per_s: 0.1,
+        load: Some(Box::default()),
     })
 }
 
@@ -53,11 +54,14 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Outcome::NotApplied,
         Outcome::InDoubt,
         Outcome::NotSent,
+        Outcome::Passed,
+        Outcome::Pending,
+        Outcome::Rejected(RejectReason::AlreadyRedeemed),
     ])
 }
 
 fn order() -> impl Strategy<Value = OrderAck> {
-    let position = (any::<u64>(), any::<u64>(), any::<i64>(), "\\PC{0,8}")
+    let position = (any::<Option<u64>>(), any::<u64>(), any::<i64>(), prop::option::of("\\PC{0,8}"))
         .prop_map(|(id, item, price_cents, secret)| PositionAck { id, item, price_cents, secret });
     ("\\PC{0,8}", any::<i64>(), prop::collection::vec(position, 0..3)).prop_map(|(text, total_cents, positions)| {
         OrderAck {
@@ -73,7 +77,13 @@ fn order() -> impl Strategy<Value = OrderAck> {
 
 fn attempt() -> impl Strategy<Value = Event> {
     let numbers = (any::<u64>(), any::<u32>(), any::<u32>(), prop::option::of(any::<u16>()));
-    let kind = prop::sample::select(vec![AttemptKind::Purchase, AttemptKind::Lookup]);
+    let kind = prop::sample::select(vec![
+        AttemptKind::Purchase,
+        AttemptKind::Lookup,
+        AttemptKind::Prepare,
+        AttemptKind::Visit,
+        AttemptKind::Redeem,
+    ]);
     (
         numbers,
         kind,
@@ -99,9 +109,11 @@ fn attempt() -> impl Strategy<Value = Event> {
                     ended,
                     status,
                     outcome,
+                    group: error.clone().unwrap_or_default(),
                     code,
                     email,
                     order,
+                    ticket: error.clone(),
                     error,
                 })
             },
@@ -111,10 +123,10 @@ fn attempt() -> impl Strategy<Value = Event> {
 fn ledger_row() -> impl Strategy<Value = Event> {
     (node(), order(), prop::option::of("\\PC{0,8}"), any::<bool>()).prop_map(|(source, order, token, canceled)| {
         let row = |p: PositionAck| LedgerPosition {
-            id: p.id,
+            id: p.id.unwrap_or(0),
             item: p.item,
             price_cents: p.price_cents,
-            secret: p.secret,
+            secret: p.secret.unwrap_or_default(),
             canceled,
         };
         Event::Ledger(LedgerRow {
