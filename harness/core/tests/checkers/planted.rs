@@ -140,7 +140,7 @@ fn plant(story: &mut Story, anomaly: Anomaly, draw: usize) {
         Anomaly::SecretTwice => {
             let secret = format!("secret-{victim}-0");
             let orders = story.of_op(other).filter_map(|attempt| attempt.order.as_mut());
-            orders.for_each(|order| order.positions[0].secret.clone_from(&secret));
+            orders.for_each(|order| order.positions[0].secret = Some(secret.clone()));
             story.rows_of(other).for_each(|row| row.positions[0].secret.clone_from(&secret));
         }
         Anomaly::OversoldInDatabase => {
