@@ -7,17 +7,6 @@ use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Makes a purchase one in the browser: no code and no token of its own, and a page that tells no keys.
-fn in_the_browser(story: &mut Story, op: u64) {
-    for attempt in story.of_op(op) {
-        attempt.code.clear();
-        for ticket in attempt.order.iter_mut().flat_map(|order| &mut order.positions) {
-            (ticket.id, ticket.secret) = (None, None);
-        }
-    }
-    story.rows_of(op).for_each(|row| row.token = None);
-}
-
 #[test]
 fn accepts() {
     check(
@@ -77,35 +66,6 @@ fn accepts() {
                 Pass,
                 "0 of 600",
             ),
-            ("bought in the browser", |s| in_the_browser(s, 300), Pass, "0 of 600"),
-            (
-                "a doubt in the browser that was applied",
-                |s| {
-                    in_the_browser(s, 300);
-                    s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None));
-                },
-                Pass,
-                "0 of 599",
-            ),
-            (
-                "a doubt in the browser that was not",
-                |s| {
-                    in_the_browser(s, 300);
-                    s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None));
-                    s.rows.retain(|row| row.code != code(300));
-                },
-                Pass,
-                "0 of 599",
-            ),
-            (
-                "somebody who only looked",
-                |s| {
-                    let page = unsold(700, 1_000, 1_000, 1_010, Outcome::Passed);
-                    s.attempts.push(Attempt { kind: AttemptKind::Visit, ..page });
-                },
-                Pass,
-                "0 of 600",
-            ),
             ("an order paid later", |s| s.rows_of(5).for_each(|row| row.status = "p".to_owned()), Pass, "0 of 600"),
         ],
     );
@@ -122,56 +82,6 @@ fn rejects() {
                 |s| s.rows.retain(|r| r.code != code(210) || r.source.as_str() == "pg1"),
                 Fail,
                 "1 of 600",
-            ),
-            (
-                "lost in the browser",
-                |s| {
-                    in_the_browser(s, 210);
-                    s.rows.retain(|row| row.code != code(210));
-                },
-                Fail,
-                "1 of 600 acknowledged orders lost",
-            ),
-            (
-                "two orders of one buyer in the browser",
-                |s| {
-                    in_the_browser(s, 4);
-                    let copy = row("pg2", &sold(4, 0, 0, 0, 1));
-                    let other = firedrill_core::history::LedgerRow { code: "OTHER".to_owned(), token: None, ..copy };
-                    s.rows.push(other);
-                },
-                Fail,
-                "1 duplicated",
-            ),
-            (
-                "refused in the browser and there",
-                |s| {
-                    in_the_browser(s, 4);
-                    let sold_out = Outcome::Rejected(RejectReason::SoldOut);
-                    s.of_op(4).for_each(|a| (a.outcome, a.order) = (sold_out, None));
-                },
-                Fail,
-                "1 resurrected",
-            ),
-            (
-                "the page of somebody else's order",
-                |s| {
-                    in_the_browser(s, 4);
-                    let theirs = sold(5, 0, 0, 0, 1).order;
-                    s.of_op(4).for_each(|a| a.order.clone_from(&theirs));
-                },
-                Fail,
-                "duplicated",
-            ),
-            (
-                "another's e-mail address on the page",
-                |s| {
-                    in_the_browser(s, 4);
-                    let orders = s.of_op(4).filter_map(|a| a.order.as_mut());
-                    orders.for_each(|order| order.email = "buyer-5@example.org".to_owned());
-                },
-                Fail,
-                "1 altered",
             ),
             (
                 "two rows",
@@ -253,6 +163,105 @@ fn rejects() {
                 "1 altered",
             ),
             ("cancelled", |s| s.rows_of(5).for_each(|row| row.status = "c".to_owned()), Fail, "1 altered"),
+        ],
+    );
+}
+
+/// Makes a purchase one in the browser: no code and no token of its own, and a page that tells no keys.
+fn in_the_browser(story: &mut Story, op: u64) {
+    for attempt in story.of_op(op) {
+        attempt.code.clear();
+        for ticket in attempt.order.iter_mut().flat_map(|order| &mut order.positions) {
+            (ticket.id, ticket.secret) = (None, None);
+        }
+    }
+    story.rows_of(op).for_each(|row| row.token = None);
+}
+
+#[test]
+fn in_the_browser_the_address_is_the_token() {
+    check(
+        "conservation",
+        &[
+            ("bought in the browser", |s| in_the_browser(s, 300), Pass, "0 of 600"),
+            (
+                "a doubt in the browser that was applied",
+                |s| {
+                    in_the_browser(s, 300);
+                    s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None));
+                },
+                Pass,
+                "0 of 599",
+            ),
+            (
+                "a doubt in the browser that was not",
+                |s| {
+                    in_the_browser(s, 300);
+                    s.of_op(300).for_each(|a| (a.outcome, a.order) = (Outcome::InDoubt, None));
+                    s.rows.retain(|row| row.code != code(300));
+                },
+                Pass,
+                "0 of 599",
+            ),
+            (
+                "somebody who only looked",
+                |s| {
+                    let page = unsold(700, 1_000, 1_000, 1_010, Outcome::Passed);
+                    s.attempts.push(Attempt { kind: AttemptKind::Visit, ..page });
+                },
+                Pass,
+                "0 of 600",
+            ),
+            (
+                "lost in the browser",
+                |s| {
+                    in_the_browser(s, 210);
+                    s.rows.retain(|row| row.code != code(210));
+                },
+                Fail,
+                "1 of 600 acknowledged orders lost",
+            ),
+            (
+                "two orders of one buyer in the browser",
+                |s| {
+                    in_the_browser(s, 4);
+                    let copy = row("pg2", &sold(4, 0, 0, 0, 1));
+                    let other = firedrill_core::history::LedgerRow { code: "OTHER".to_owned(), token: None, ..copy };
+                    s.rows.push(other);
+                },
+                Fail,
+                "1 duplicated",
+            ),
+            (
+                "refused in the browser and there",
+                |s| {
+                    in_the_browser(s, 4);
+                    let sold_out = Outcome::Rejected(RejectReason::SoldOut);
+                    s.of_op(4).for_each(|a| (a.outcome, a.order) = (sold_out, None));
+                },
+                Fail,
+                "1 resurrected",
+            ),
+            (
+                "the page of somebody else's order",
+                |s| {
+                    in_the_browser(s, 4);
+                    let theirs = sold(5, 0, 0, 0, 1).order;
+                    s.of_op(4).for_each(|a| a.order.clone_from(&theirs));
+                },
+                Fail,
+                "duplicated",
+            ),
+            (
+                "another's e-mail address on the page",
+                |s| {
+                    in_the_browser(s, 4);
+                    let orders = s.of_op(4).filter_map(|a| a.order.as_mut());
+                    orders.for_each(|order| order.email = "buyer-5@example.org".to_owned());
+                },
+                Fail,
+                "1 altered",
+            ),
         ],
     );
 }
