@@ -2,7 +2,7 @@
 # The dead man's switch, tried out: firedrill is killed with SIGKILL at random instants of a drill with a
 # partition, a delay, a CPU limit and a pause, and nothing of them may be left 15 s later.
 #
-#     suites/sigkill.sh [TIMES] [SEED]          # 200 times takes about 40 minutes
+#     suites/sigkill.sh [TIMES] [SEED]          # 200 times takes about 30 minutes
 #
 # FIREDRILL is the program to try, instead of the one that is built for it.
 #

@@ -8,6 +8,7 @@
 //! Data flows one way: [`topology`] → cluster → load + [`fault`]s → [`history`] → [`checker`]s →
 //! [`verdict`] → report. The acting crates depend on this one, never the other way round.
 
+pub mod capacity;
 pub mod checker;
 pub mod cluster;
 pub mod drill;
