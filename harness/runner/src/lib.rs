@@ -9,6 +9,7 @@
 //! `steady`, the phases of the fault, `service_restored` (or not), `whole` or `not_whole`; then
 //! `load_stopped`, `drained`, the final read, and the trailer.
 
+pub mod capacity;
 pub mod drill;
 pub mod journal;
 pub mod rundir;
@@ -16,6 +17,7 @@ pub mod session;
 mod steps;
 mod trigger;
 
+pub use capacity::{Capacity, CapacityPlan};
 pub use drill::{DrillError, Executed};
 pub use rundir::{RunDir, RunDirError, Stored};
 pub use session::{Session, SessionError, SessionOptions, stacks_folder};

@@ -29,6 +29,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Longest load test, in milliseconds.
+const SOAK_MAX_MS: u64 = 7 * 24 * 3_600 * 1_000;
+
 /// Steps that are in force at the same time, at most: every one of them has to be told apart in a report.
 const OVERLAP_MAX: usize = 8;
 
@@ -36,6 +39,10 @@ impl Drill {
     /// Refuses numbers that cannot be meant.
     pub fn check(&self) -> Result<(), Problem> {
         self.load.check().map_err(|message| Problem { step: None, message })?;
+        if self.soak_ms > SOAK_MAX_MS {
+            let message = format!("soak_ms is {}: give at most {SOAK_MAX_MS}, which is a week", self.soak_ms);
+            return Err(Problem { step: None, message });
+        }
         for (index, step) in self.steps.iter().enumerate() {
             let checked = check_step(step, index == 0);
             checked.map_err(|message| Problem { step: Some(index), message })?;

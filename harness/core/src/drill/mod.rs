@@ -32,8 +32,17 @@ pub struct Drill {
     /// The load that runs from before the first step until after the last.
     #[serde(default)]
     pub load: Load,
+    /// How long the load runs on after the last step, in milliseconds. A drill without steps is a load test of
+    /// this length.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub soak_ms: u64,
     /// The faults, in order.
     pub steps: Vec<Step>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn default_sla() -> String {
@@ -48,6 +57,7 @@ impl Drill {
             topology: topology.to_owned(),
             sla: default_sla(),
             load: Load::default(),
+            soak_ms: 0,
             steps: Vec::new(),
         }
     }
@@ -63,6 +73,13 @@ impl Drill {
     #[must_use]
     pub fn load(mut self, load: Load) -> Self {
         self.load = load;
+        self
+    }
+
+    /// The load runs on for a while after the last step.
+    #[must_use]
+    pub fn soak(mut self, soak_ms: u64) -> Self {
+        self.soak_ms = soak_ms;
         self
     }
 

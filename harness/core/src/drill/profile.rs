@@ -46,6 +46,7 @@ pub fn smoke(topology: &str, tiers: &[TierShape]) -> Drill {
         topology: topology.to_owned(),
         sla: super::default_sla(),
         load: Load::default(),
+        soak_ms: 0,
         steps: primaries.chain(ones).chain(standby).map(kill).collect(),
     }
 }

@@ -25,6 +25,8 @@ struct File {
     sla: String,
     #[serde(default)]
     load: Load,
+    #[serde(default)]
+    soak_ms: u64,
     steps: Vec<Spanned<Step>>,
 }
 
@@ -41,6 +43,7 @@ impl Written {
                 topology: file.topology,
                 sla: file.sla,
                 load: file.load,
+                soak_ms: file.soak_ms,
                 steps: file.steps.into_iter().map(|step| step.value).collect(),
             },
         };
