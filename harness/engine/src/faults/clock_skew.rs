@@ -4,8 +4,9 @@
 //! Proof of effect: the clock is read back by a process that is started in the same way, and from the server
 //! itself, and lies off by the offset. Undo: an offset of nothing.
 
-use super::inside::{self, ROOT};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::inside::{self, ROOT};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::boot::CLOCK_FILE;
 use crate::docker::DockerError;
 use crate::probe;

@@ -4,7 +4,8 @@
 //! Proof of effect: the CPU time that they have used, by the kernel. Undo: exactly the processes with this
 //! step's mark in their command line are ended.
 
-use super::{Done, Injector, Memo, Site, inside, state};
+use super::support::{inside, state};
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::resource;

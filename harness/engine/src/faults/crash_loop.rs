@@ -5,8 +5,9 @@
 //! Whoever did not run the task has to see the node live for a while: a kill that was under way when the
 //! harness died comes true later.
 
-use super::orderly::Before;
-use super::{Done, Injector, Memo, Site, state};
+use super::support::orderly::Before;
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use crate::wait::{self, Look};

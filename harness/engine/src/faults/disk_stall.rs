@@ -8,7 +8,8 @@
 //! Proof of effect: a write of a process that is made for it does not come back. Undo: the file system is
 //! thawed; the undo shows when such a write comes back, and the one of the proof has come back too.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::disks;
 use crate::docker::DockerError;
 use crate::stack::Node;

@@ -9,7 +9,8 @@
 //! Proof of effect: a look-up of the node's own container name in the namespace.
 
 use super::partition::taken;
-use super::{Done, Injector, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Daemon, Held, Hook, Ruleset, Spec, Table};
 use async_trait::async_trait;

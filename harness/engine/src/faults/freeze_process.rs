@@ -5,9 +5,10 @@
 //! SIGCONT to them and to nobody else.
 
 use super::kill_process::hold;
-use super::process::{self, Choice};
-use super::signal::{Grip, Signal};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::process::{self, Choice};
+use super::support::signal::{Grip, Signal};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::node::Process;

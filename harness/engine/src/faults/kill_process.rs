@@ -3,9 +3,10 @@
 //! Proof of effect: the very processes, by number and start time, are gone. Undo: there is nothing to undo,
 //! whoever supervises them starts others; where the node ended with them, it is started.
 
-use super::process::{self, Choice};
-use super::signal::{self, Grip, Signal};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::process::{self, Choice};
+use super::support::signal::{self, Grip, Signal};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;

@@ -4,7 +4,8 @@
 //! Proof of effect: the interfaces, read back from the kernel. A published port is cut off too, and so are
 //! firedrill's own observers.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::Output;
 use crate::stack::Node;
 use crate::toolbox::{Command, Held, Spec, ToolboxError, look};

@@ -5,8 +5,9 @@
 //! Proof of effect: `pg_stat_activity`, read by another session, shows it as idle in a transaction with an
 //! identifier and a snapshot. Undo: sessions of its name are ended; see [`sql`].
 
-use super::held::Held;
-use super::{Done, Injector, Memo, Site, sql};
+use super::support::held::Held;
+use super::support::sql;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use tokio_postgres::Client;

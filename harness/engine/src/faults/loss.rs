@@ -4,8 +4,9 @@
 //! meant, so the share that was lost is measured too.
 
 use super::partition::{Cut, taken};
-use super::traffic::{self, Match};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::state;
+use super::support::traffic::{self, Match};
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Counters, Held, Ruleset, Spec, Table};
 use async_trait::async_trait;

@@ -13,10 +13,8 @@
 //!   was never or only half injected, when the node was killed, restarted or removed meanwhile, and by
 //!   another process, on an injector that knows only its parameters and the memo.
 
-mod cache;
 mod checkpoint;
 mod clock_skew;
-mod commands;
 mod connections;
 mod corrupt;
 mod cpu_quota;
@@ -30,23 +28,18 @@ mod disk_stall;
 mod dns;
 mod duplicate;
 mod freeze_process;
-mod held;
 mod injection;
-mod inside;
 mod kill;
 mod kill_process;
-mod limits;
 mod link_down;
 mod long_transaction;
 mod loss;
 mod memo;
 mod memory_limit;
-mod orderly;
 mod out_of_memory;
 mod partition;
 mod pause;
 mod pool_detach;
-mod process;
 mod quota_lock;
 mod rate_limit;
 mod recreate;
@@ -60,17 +53,13 @@ mod reset;
 mod restart;
 mod rolling_restart;
 mod sentinel_failover;
-mod shaping;
-mod signal;
-mod sql;
-mod state;
 mod stop;
-mod traffic;
+mod support;
 mod undo;
 
 pub use injection::{FaultError, Injection};
 pub use memo::Memo;
-pub use shaping::netem::in_kernel as netem_in_kernel;
+pub use support::shaping::netem::in_kernel as netem_in_kernel;
 pub use undo::{UndoRecord, undo_all};
 
 use crate::docker::DockerError;
@@ -82,6 +71,7 @@ use async_trait::async_trait;
 use firedrill_core::fault::target::Candidate;
 use firedrill_core::fault::{Fault, TargetError};
 use firedrill_core::ids::{NodeName, StepId};
+use support::shaping::Shaper;
 use thiserror::Error;
 
 /// Where a fault is done: the stack, and what is known about it at this moment.
@@ -194,11 +184,11 @@ pub fn injector(fault: &Fault) -> Box<dyn Injector> {
         Fault::RollingRestart(stop) => Box::new(rolling_restart::RollingRestart::new(stop)),
         Fault::Partition(p) => Box::new(partition::Partition::new(&p.traffic, p.by)),
         Fault::LinkDown => Box::new(link_down::LinkDown::default()),
-        Fault::Delay(p) => Box::new(shaping::Shaper::new(p.clone())),
+        Fault::Delay(p) => Box::new(Shaper::new(p.clone())),
         Fault::Loss(p) => Box::new(loss::Loss::new(p)),
-        Fault::Duplicate(p) => Box::new(shaping::Shaper::new(duplicate::Duplicate(p.clone()))),
-        Fault::Corrupt(p) => Box::new(shaping::Shaper::new(corrupt::Corrupt(p.clone()))),
-        Fault::Reorder(p) => Box::new(shaping::Shaper::new(p.clone())),
+        Fault::Duplicate(p) => Box::new(Shaper::new(duplicate::Duplicate(p.clone()))),
+        Fault::Corrupt(p) => Box::new(Shaper::new(corrupt::Corrupt(p.clone()))),
+        Fault::Reorder(p) => Box::new(Shaper::new(p.clone())),
         Fault::RateLimit(p) => Box::new(rate_limit::RateLimit::new(p)),
         Fault::Reset(p) => Box::new(reset::Reset::new(p)),
         Fault::DnsFailure(p) => Box::new(dns::DnsFailure::new(p)),

@@ -7,9 +7,10 @@
 //! limit that it had, the file and the taker go, the victim's score is put back, and a node that ended is
 //! started.
 
-use super::inside::{self, PerNode, ROOT, Said};
-use super::limits::{self, MemoryBefore, mib};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::inside::{self, PerNode, ROOT, Said};
+use super::support::limits::{self, MemoryBefore, mib};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;

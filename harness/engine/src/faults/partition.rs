@@ -8,8 +8,9 @@
 //! Proof of effect: the rules counted packets. Where there is no traffic, a few packets of our own are sent
 //! from inside the namespace, which the rules must count too.
 
-use super::traffic::{self, Match};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::state;
+use super::support::traffic::{self, Match};
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Counters, Held, Hook, Probe, Ruleset, Spec, Table};
 use async_trait::async_trait;

@@ -6,8 +6,9 @@
 //!
 //! Proof of effect: `show pool_nodes` of this Pgpool says down. Undo: `pcp_attach_node`, where it is still out.
 
-use super::held::{Background, Held};
-use super::{Done, Injector, InjectorError, Memo, Site, commands, state};
+use super::support::held::{Background, Held};
+use super::support::{commands, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::DockerError;
 use crate::probe::{connect_postgres, describe_postgres};
 use crate::stack::{Node, Stack};

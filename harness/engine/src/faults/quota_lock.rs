@@ -9,8 +9,9 @@
 //! Proof of effect: `pg_locks`, read by another session, shows all of them as granted to this session. Undo:
 //! sessions of its name are ended; see [`sql`].
 
-use super::held::Held;
-use super::{Done, Injector, InjectorError, Memo, Site, sql};
+use super::support::held::Held;
+use super::support::sql;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::database::QuotaLock as Parameters;

@@ -3,7 +3,8 @@
 //! Proof of effect: the rate, read back from the kernel on every interface, with what the buckets held up so
 //! far.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Command, Held, Spec, ToolboxError, look};
 use async_trait::async_trait;

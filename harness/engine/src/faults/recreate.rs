@@ -5,8 +5,9 @@
 //! no configuration, and no secret gets into it. Proof of effect: the engine knows neither the container
 //! nor the volumes any more.
 
-use super::orderly::{Calls, ENGINE_DELAY};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::orderly::{Calls, ENGINE_DELAY};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::boot::{containers, network};
 use crate::disks;
 use crate::docker::{DockerError, status};

@@ -8,9 +8,10 @@
 //! Proof of effect: the Redis has accepted the order, and a PING (`all`) or a write (`write`) of another client is
 //! not answered.
 
-use super::cache::{self, Answer};
-use super::held::{Background, Held};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::cache::{self, Answer};
+use super::support::held::{Background, Held};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;

@@ -5,8 +5,9 @@
 //! waits for it. Proof of effect: a PING from outside is not answered while the command is under way. Nothing can
 //! end it early; it is undone when the command is over and PING is answered.
 
-use super::cache::{self, Answer};
-use super::{Done, Injector, InjectorError, Memo, Site, commands, state};
+use super::support::cache::{self, Answer};
+use super::support::{commands, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use async_trait::async_trait;

@@ -6,7 +6,8 @@
 
 use super::partition::{OWN_REFUSALS, taken};
 use super::reset::kill;
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::probe::connect_postgres;
 use crate::stack::{Node, Stack};
 use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};

@@ -3,7 +3,8 @@
 //!
 //! Proof of effect: the connections that the kernel says it destroyed. Where there was none, there is no proof.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state, traffic};
+use super::support::{state, traffic};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Command, Held, Spec};
 use async_trait::async_trait;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// One thing per node.
-pub(super) struct Held<T>(Mutex<BTreeMap<NodeName, T>>);
+pub(in crate::faults) struct Held<T>(Mutex<BTreeMap<NodeName, T>>);
 
 impl<T> Default for Held<T> {
     fn default() -> Self {
@@ -19,12 +19,12 @@ impl<T> Default for Held<T> {
 
 impl<T> Held<T> {
     /// Keeps it.
-    pub(super) fn put(&self, node: &NodeName, thing: T) {
+    pub(in crate::faults) fn put(&self, node: &NodeName, thing: T) {
         self.lock().insert(node.clone(), thing);
     }
 
     /// Gives it back, where there is one.
-    pub(super) fn take(&self, node: &NodeName) -> Option<T> {
+    pub(in crate::faults) fn take(&self, node: &NodeName) -> Option<T> {
         self.lock().remove(node)
     }
 
@@ -36,14 +36,14 @@ impl<T> Held<T> {
 
 /// A task that keeps a fault up until it is asked to stop. Dropped, it ends at once and tidies nothing up, as
 /// when the process dies.
-pub(super) struct Background {
+pub(in crate::faults) struct Background {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Background {
     /// Starts it; the work ends when its receiver is told to, or its sender is gone.
-    pub(super) fn start<F>(work: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
+    pub(in crate::faults) fn start<F>(work: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -52,7 +52,7 @@ impl Background {
     }
 
     /// Asks it to stop and waits until it has: nothing of it is under way any more.
-    pub(super) async fn end(mut self) {
+    pub(in crate::faults) async fn end(mut self) {
         if let Some(stop) = self.stop.take() {
             // It may have ended by itself.
             let _ = stop.send(());

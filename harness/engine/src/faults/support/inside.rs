@@ -1,7 +1,8 @@
 //! Shell commands inside a node's container, and what is known of a node whose container may be gone.
 
-use super::{Done, InjectorError, state};
+use super::state;
 use crate::docker::{DockerError, last_lines};
+use crate::faults::{Done, InjectorError};
 use crate::stack::{Node, Stack};
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
@@ -14,25 +15,25 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Who may look at everything and change what belongs to the container.
-pub(super) const ROOT: &str = "0";
+pub(in crate::faults) const ROOT: &str = "0";
 
 /// A command takes some milliseconds; this is for an engine under load.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What a running command has said so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Said(Arc<Mutex<(String, bool)>>);
+pub(in crate::faults) struct Said(Arc<Mutex<(String, bool)>>);
 
 impl Said {
     /// The text so far, and whether the command has ended.
-    pub(super) fn so_far(&self) -> (String, bool) {
+    pub(in crate::faults) fn so_far(&self) -> (String, bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Something that an injector remembers of each node between its phases.
 #[derive(Debug)]
-pub(super) struct PerNode<T>(Mutex<BTreeMap<NodeName, T>>);
+pub(in crate::faults) struct PerNode<T>(Mutex<BTreeMap<NodeName, T>>);
 
 impl<T> Default for PerNode<T> {
     fn default() -> Self {
@@ -41,17 +42,17 @@ impl<T> Default for PerNode<T> {
 }
 
 impl<T> PerNode<T> {
-    pub(super) fn put(&self, node: &Node, value: T) {
+    pub(in crate::faults) fn put(&self, node: &Node, value: T) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), value);
     }
 
-    pub(super) fn take(&self, node: &Node) -> Option<T> {
+    pub(in crate::faults) fn take(&self, node: &Node) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.name)
     }
 }
 
 impl<T: Clone> PerNode<T> {
-    pub(super) fn get(&self, node: &Node) -> Option<T> {
+    pub(in crate::faults) fn get(&self, node: &Node) -> Option<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).cloned()
     }
 }
@@ -84,7 +85,13 @@ async fn start(stack: &Stack, node: &Node, user: &str, script: &str, arguments: 
 
 /// Runs a shell script inside, as this user (`uid` or `uid:gid`), and gives what it said. `$0` is the node's
 /// name, `$1` and on are the arguments. Anything but exit code 0 is an error.
-pub(super) async fn shell(stack: &Stack, node: &Node, user: &str, script: &str, arguments: &[&str]) -> Done<String> {
+pub(in crate::faults) async fn shell(
+    stack: &Stack,
+    node: &Node,
+    user: &str,
+    script: &str,
+    arguments: &[&str],
+) -> Done<String> {
     let work = async {
         let mut started = start(stack, node, user, script, arguments).await?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -111,7 +118,13 @@ pub(super) async fn shell(stack: &Stack, node: &Node, user: &str, script: &str, 
 }
 
 /// Runs a shell script inside and does not wait for its end.
-pub(super) async fn spawn(stack: &Stack, node: &Node, user: &str, script: &str, arguments: &[&str]) -> Done<Said> {
+pub(in crate::faults) async fn spawn(
+    stack: &Stack,
+    node: &Node,
+    user: &str,
+    script: &str,
+    arguments: &[&str],
+) -> Done<Said> {
     let mut started = start(stack, node, user, script, arguments).await?;
     let said = Said::default();
     let kept = said.clone();
@@ -126,7 +139,7 @@ pub(super) async fn spawn(stack: &Stack, node: &Node, user: &str, script: &str, 
 }
 
 /// Ids of the processes inside whose command line has a text. The pattern does not match its own command line.
-pub(super) async fn marked(stack: &Stack, node: &Node, marker: &str) -> Done<Vec<u32>> {
+pub(in crate::faults) async fn marked(stack: &Stack, node: &Node, marker: &str) -> Done<Vec<u32>> {
     let (first, rest) = marker.split_at(1);
     // 1: none has it; 2: a process ended meanwhile.
     let script = "grep -als \"$1\" /proc/[0-9]*/cmdline; true";
@@ -135,7 +148,7 @@ pub(super) async fn marked(stack: &Stack, node: &Node, marker: &str) -> Done<Vec
 }
 
 /// Ends the processes inside whose command line has a text.
-pub(super) async fn end_marked(stack: &Stack, node: &Node, marker: &str) -> Done<()> {
+pub(in crate::faults) async fn end_marked(stack: &Stack, node: &Node, marker: &str) -> Done<()> {
     let ids: Vec<String> = marked(stack, node, marker).await?.iter().map(ToString::to_string).collect();
     if ids.is_empty() {
         return Ok(());
@@ -144,7 +157,7 @@ pub(super) async fn end_marked(stack: &Stack, node: &Node, marker: &str) -> Done
 }
 
 /// Whether the node runs, so that there is something inside. A container that is gone does not.
-pub(super) async fn runs(stack: &Stack, node: &Node) -> Done<bool> {
+pub(in crate::faults) async fn runs(stack: &Stack, node: &Node) -> Done<bool> {
     match state::state(stack, node).await {
         Ok(state) => Ok(state.running == Some(true)),
         Err(error) if error.is_not_found() => Ok(false),

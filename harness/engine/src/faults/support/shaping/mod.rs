@@ -8,21 +8,22 @@
 //! Proof of effect: the queue's own counters and the times that it measured, or netem's counters and a
 //! measured connection. Where there is no traffic, packets of our own are sent from inside the namespace.
 
-pub(super) mod netem;
+pub(in crate::faults) mod netem;
 mod queue;
 
+use super::state;
 use super::traffic::{self, Peers};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use crate::faults::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Command, Counters, Held, Probe, Spec};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::Traffic;
-pub(super) use queue::Counted;
+pub(in crate::faults) use queue::Counted;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// One fault of the queue: what it asks for, and when it is proven.
-pub(super) trait Shape: Send + Sync {
+pub(in crate::faults) trait Shape: Send + Sync {
     /// Its name.
     const NAME: &'static str;
 
@@ -47,7 +48,7 @@ pub(super) trait Shape: Send + Sync {
 }
 
 /// An injector of a shape.
-pub(super) struct Shaper<S> {
+pub(in crate::faults) struct Shaper<S> {
     shape: S,
     held: Held,
 }
@@ -64,7 +65,7 @@ struct Shaped {
 
 impl<S: Shape> Shaper<S> {
     /// Of this shape.
-    pub(super) fn new(shape: S) -> Self {
+    pub(in crate::faults) fn new(shape: S) -> Self {
         Self { shape, held: Held::default() }
     }
 
@@ -155,7 +156,7 @@ impl<S: Shape> Injector for Shaper<S> {
 }
 
 /// A share in parts per million, as `fdqueue` reads it.
-pub(super) fn ppm(percent: f64) -> String {
+pub(in crate::faults) fn ppm(percent: f64) -> String {
     format!("{:.0}", percent * 1e4)
 }
 
@@ -165,8 +166,8 @@ async fn runs(site: &Site<'_>, node: &Node) -> Result<bool, InjectorError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{corrupt::Corrupt, duplicate::Duplicate};
     use super::*;
+    use crate::faults::{corrupt::Corrupt, duplicate::Duplicate};
     use firedrill_core::fault::catalogue::network::{Chance, Reorder};
 
     #[test]
