@@ -123,7 +123,7 @@ impl Injector for ClockSkew {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        if inside::runs(site.stack, node).await? {
+        if state::is_up(site.stack, node).await? {
             return inside::shell(site.stack, node, ROOT, WRITE, &[CLOCK_FILE, "+0"]).await.map(|_| ());
         }
         let archive = no_offset().map_err(|error| InjectorError::failed(node, error))?;
@@ -137,7 +137,7 @@ impl Injector for ClockSkew {
     }
 
     async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: does not run, and will start with the true time", node.name)));
         }
         Ok(all_off_by(node, &clocks(site, node).await?, 0.0))

@@ -166,7 +166,7 @@ impl Injector for Connections {
 
     async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
         // What does not run has no connections, and will be there for others.
-        if !super::support::inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: does not run", node.name)));
         }
         match open(site, node, PATIENCE).await {

@@ -76,7 +76,7 @@ impl Injector for CpuStress {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        if inside::runs(site.stack, node).await? {
+        if state::is_up(site.stack, node).await? {
             inside::end_marked(site.stack, node, &mark(site)).await?;
         }
         Ok(())
@@ -84,7 +84,7 @@ impl Injector for CpuStress {
 
     async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
         let gone = format!("{}: no busy loop is left", node.name);
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(gone));
         }
         Ok(inside::marked(site.stack, node, &mark(site)).await?.is_empty().then_some(gone))

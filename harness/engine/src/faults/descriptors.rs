@@ -183,7 +183,7 @@ impl Injector for Descriptors {
 
     async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
         self.lowered.take(node);
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(());
         }
         let (before, now) = (memo.read::<Processes>(node)?, list(site, node).await?);
@@ -200,7 +200,7 @@ impl Injector for Descriptors {
     }
 
     async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: no process is left", node.name)));
         }
         let (before, now) = (memo.read::<Processes>(node)?, list(site, node).await?);

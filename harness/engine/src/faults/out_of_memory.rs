@@ -174,7 +174,7 @@ impl Injector for OutOfMemory {
         self.taker.take(node);
         // First: under the limit nothing could be run inside.
         before.limit.restore(site.stack, node).await?;
-        if inside::runs(site.stack, node).await? {
+        if state::is_up(site.stack, node).await? {
             inside::end_marked(site.stack, node, &file(site)).await?;
             inside::shell(site.stack, node, ROOT, "rm -f \"$1\"", &[&file(site)]).await?;
             if let Some(victim) = &before.victim {

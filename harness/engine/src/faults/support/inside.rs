@@ -1,6 +1,5 @@
-//! Shell commands inside a node's container, and what is known of a node whose container may be gone.
+//! Shell commands inside a node's container.
 
-use super::state;
 use crate::docker::{DockerError, last_lines};
 use crate::faults::{Done, InjectorError};
 use crate::stack::{Node, Stack};
@@ -154,13 +153,4 @@ pub(in crate::faults) async fn end_marked(stack: &Stack, node: &Node, marker: &s
         return Ok(());
     }
     shell(stack, node, ROOT, &format!("kill -9 {} 2>/dev/null; true", ids.join(" ")), &[]).await.map(|_| ())
-}
-
-/// Whether the node runs, so that there is something inside. A container that is gone does not.
-pub(in crate::faults) async fn runs(stack: &Stack, node: &Node) -> Done<bool> {
-    match state::state(stack, node).await {
-        Ok(state) => Ok(state.running == Some(true)),
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -13,7 +13,7 @@ mod queue;
 
 use super::state;
 use super::traffic::{self, Peers};
-use crate::faults::{Done, Injector, InjectorError, Memo, Site};
+use crate::faults::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use crate::toolbox::{Command, Counters, Held, Probe, Spec};
 use async_trait::async_trait;
@@ -145,7 +145,7 @@ impl<S: Shape> Injector for Shaper<S> {
         let shaped: Shaped = memo.read(node)?;
         let seen = self.held.undone(site, node, &shaped.spec).await?;
         match (&seen, &shaped.handle) {
-            (Some(_), Some(handle)) if runs(site, node).await? => {
+            (Some(_), Some(handle)) if state::is_up(site.stack, node).await? => {
                 let show = crate::toolbox::look(site, node, &[Command::new("tc -j qdisc show")]).await?;
                 let left = show.first().is_none_or(|output| output.stdout.contains(handle));
                 Ok(seen.filter(|_| !left))
@@ -158,10 +158,6 @@ impl<S: Shape> Injector for Shaper<S> {
 /// A share in parts per million, as `fdqueue` reads it.
 pub(in crate::faults) fn ppm(percent: f64) -> String {
     format!("{:.0}", percent * 1e4)
-}
-
-async fn runs(site: &Site<'_>, node: &Node) -> Result<bool, InjectorError> {
-    Ok(state::state(site.stack, node).await?.running == Some(true))
 }
 
 #[cfg(test)]
