@@ -7,7 +7,7 @@
 //! Proof of effect: `show pool_nodes` of this Pgpool says down. Undo: `pcp_attach_node`, where it is still out.
 
 use super::support::held::{Background, Held};
-use super::support::{commands, state};
+use super::support::{inside, state};
 use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::DockerError;
 use crate::probe::{connect_postgres, describe_postgres};
@@ -216,7 +216,7 @@ impl Injector for PoolDetach {
         }
         // An order of a harness that died a moment ago may still be under way. One that Pgpool has queued shows
         // within a second, and the watcher undoes it in the next.
-        if commands::runs(site.stack, node, "pcp_detach_node").await? {
+        if inside::has_command(site.stack, node, "pcp_detach_node").await? {
             return Ok(None);
         }
         let up = is_up(site.stack, node, &out).await?;

@@ -154,3 +154,11 @@ pub(in crate::faults) async fn end_marked(stack: &Stack, node: &Node, marker: &s
     }
     shell(stack, node, ROOT, &format!("kill -9 {} 2>/dev/null; true", ids.join(" ")), &[]).await.map(|_| ())
 }
+
+/// Whether a process of this node has a text in its command line, by the engine's word: nothing has to be run inside,
+/// which may be stuck. The node must run.
+pub(in crate::faults) async fn has_command(stack: &Stack, node: &Node, text: &str) -> Done<bool> {
+    let top = stack.engine.docker.top_processes(&node.container, None).await;
+    let top = top.map_err(DockerError::call(format!("{}: list its processes", node.name)))?;
+    Ok(top.processes.unwrap_or_default().iter().flatten().any(|column| column.contains(text)))
+}

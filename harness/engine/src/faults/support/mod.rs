@@ -5,10 +5,9 @@
 //! * [`orderly`]: ends of a node, which the engine carries on with when nobody waits any more.
 //! * [`traffic`], [`shaping`]: which packets a fault of networks concerns, and the queue that they pass.
 //! * [`sql`], [`cache`]: sessions at databases, and at Redis and Sentinel.
-//! * [`held`], [`commands`]: what an injector keeps, and what of its commands is still under way.
+//! * [`held`]: what an injector keeps while its fault is in force.
 
 pub(super) mod cache;
-pub(super) mod commands;
 pub(super) mod held;
 pub(super) mod inside;
 pub(super) mod limits;
