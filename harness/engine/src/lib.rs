@@ -26,6 +26,7 @@ pub mod labels;
 pub mod ledger;
 pub mod logs;
 pub mod observe;
+mod per_node;
 pub mod prepare;
 pub mod probe;
 pub mod progress;

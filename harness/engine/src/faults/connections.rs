@@ -5,9 +5,9 @@
 //! Proof of effect: a further connection is refused, or not answered within a second. Undo: they are closed;
 //! the kernel does so when firedrill dies, so somebody else has nothing to do.
 
-use super::support::inside::PerNode;
 use super::support::state;
 use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::probe;
 use crate::stack::Node;
 use async_trait::async_trait;

@@ -9,9 +9,10 @@
 //! each process that still lives; one that was born meanwhile inherited a limit lower than any process had
 //! before, and gets the lowest of those.
 
-use super::support::inside::{self, PerNode, ROOT};
+use super::support::inside::{self, ROOT};
 use super::support::state;
 use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::resource;

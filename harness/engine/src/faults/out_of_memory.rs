@@ -7,10 +7,11 @@
 //! limit that it had, the file and the taker go, the victim's score is put back, and a node that ended is
 //! started.
 
-use super::support::inside::{self, PerNode, ROOT, Said};
+use super::support::inside::{self, ROOT, Said};
 use super::support::limits::{self, MemoryBefore, mib};
 use super::support::state;
 use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;

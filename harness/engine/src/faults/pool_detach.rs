@@ -6,10 +6,11 @@
 //!
 //! Proof of effect: `show pool_nodes` of this Pgpool says down. Undo: `pcp_attach_node`, where it is still out.
 
-use super::support::held::{Background, Held};
+use super::support::background::Background;
 use super::support::{inside, state};
 use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::DockerError;
+use crate::per_node::PerNode;
 use crate::probe::{connect_postgres, describe_postgres};
 use crate::stack::{Node, Stack};
 use async_trait::async_trait;
@@ -24,7 +25,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 /// See the module.
 pub(super) struct PoolDetach {
     parameters: Parameters,
-    keepers: Held<Background>,
+    keepers: PerNode<Background>,
 }
 
 const FAULT: &str = "pool-detach";
@@ -154,7 +155,7 @@ async fn look_again(stack: &Stack, node: &Node, out: &Out, client: &mut Option<C
 
 impl PoolDetach {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        Self { parameters: parameters.clone(), keepers: Held::default() }
+        Self { parameters: parameters.clone(), keepers: PerNode::default() }
     }
 
     fn choose(&self, node: &Node, backends: &[Backend]) -> Done<Out> {
@@ -187,7 +188,7 @@ impl Injector for PoolDetach {
         let out: Out = memo.read(node)?;
         pcp(site.stack, node, "pcp_detach_node", &out).await?;
         let (stack, own) = (site.stack.clone(), node.clone());
-        self.keepers.put(&node.name, Background::start(|stop| keep_out(stack, own, out, stop)));
+        self.keepers.put(node, Background::start(|stop| keep_out(stack, own, out, stop)));
         Ok(())
     }
 
@@ -198,7 +199,7 @@ impl Injector for PoolDetach {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        if let Some(keeper) = self.keepers.take(&node.name) {
+        if let Some(keeper) = self.keepers.take(node) {
             keeper.end().await;
         }
         let out: Out = memo.read(node)?;

@@ -5,9 +5,7 @@ use crate::faults::{Done, InjectorError};
 use crate::stack::{Node, Stack};
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use firedrill_core::ids::NodeName;
 use futures_util::{Stream, StreamExt};
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,32 +25,6 @@ impl Said {
     /// The text so far, and whether the command has ended.
     pub(in crate::faults) fn so_far(&self) -> (String, bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Something that an injector remembers of each node between its phases.
-#[derive(Debug)]
-pub(in crate::faults) struct PerNode<T>(Mutex<BTreeMap<NodeName, T>>);
-
-impl<T> Default for PerNode<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T> PerNode<T> {
-    pub(in crate::faults) fn put(&self, node: &Node, value: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), value);
-    }
-
-    pub(in crate::faults) fn take(&self, node: &Node) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node.name)
-    }
-}
-
-impl<T: Clone> PerNode<T> {
-    pub(in crate::faults) fn get(&self, node: &Node) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).cloned()
     }
 }
 

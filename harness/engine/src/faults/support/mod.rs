@@ -5,10 +5,10 @@
 //! * [`orderly`]: ends of a node, which the engine carries on with when nobody waits any more.
 //! * [`traffic`], [`shaping`]: which packets a fault of networks concerns, and the queue that they pass.
 //! * [`sql`], [`cache`]: sessions at databases, and at Redis and Sentinel.
-//! * [`held`]: what an injector keeps while its fault is in force.
+//! * [`background`]: tasks that keep a fault up.
 
+pub(super) mod background;
 pub(super) mod cache;
-pub(super) mod held;
 pub(super) mod inside;
 pub(super) mod limits;
 pub(super) mod orderly;

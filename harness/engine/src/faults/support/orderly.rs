@@ -3,14 +3,12 @@
 
 use super::state;
 use crate::faults::{Done, InjectorError, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use bollard::models::ContainerState;
 use firedrill_core::fault::catalogue::node::Stop;
-use firedrill_core::ids::NodeName;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A node's life before the fault.
@@ -54,32 +52,27 @@ enum Call {
 
 /// The calls of a fault, by node. Nothing is known of the calls of another process.
 #[derive(Debug, Default)]
-pub(in crate::faults) struct Calls(Mutex<BTreeMap<NodeName, Call>>);
+pub(in crate::faults) struct Calls(PerNode<Call>);
 
 impl Calls {
     /// The fault is armed and has not been injected.
     pub(in crate::faults) fn armed(&self, node: &Node) {
-        self.note(node, Call::NotMade);
+        self.0.put(node, Call::NotMade);
     }
 
     /// The call is made.
     pub(in crate::faults) fn made(&self, node: &Node) {
-        self.note(node, Call::UnderWay);
+        self.0.put(node, Call::UnderWay);
     }
 
     /// The engine has answered it.
     pub(in crate::faults) fn answered(&self, node: &Node) {
-        self.note(node, Call::Answered);
-    }
-
-    fn note(&self, node: &Node, call: Call) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), call);
+        self.0.put(node, Call::Answered);
     }
 
     /// Whether the engine may still be at work on a call.
     pub(in crate::faults) fn may_be_under_way(&self, node: &Node) -> bool {
-        let call = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).copied();
-        !matches!(call, Some(Call::NotMade | Call::Answered))
+        !matches!(self.0.get(node), Some(Call::NotMade | Call::Answered))
     }
 
     /// Waits until no end of the node can be under way any more, at most `longest`: the engine would end it

@@ -9,17 +9,16 @@
 
 use super::state;
 use crate::faults::{Done, Site};
+use crate::per_node::PerNode;
 use crate::stack::{Node, Stack};
 use crate::wait::{self, Look};
 use bollard::models::ContainerInspectResponse;
-use firedrill_core::ids::NodeName;
 pub(in crate::faults) use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `/proc/PID/stat` says about a process.
@@ -109,19 +108,18 @@ pub(in crate::faults) struct Held(OwnedFd);
 
 /// The processes that a fault holds, by node, between `arm` and `inject`.
 #[derive(Debug, Default)]
-pub(in crate::faults) struct Grip(Mutex<BTreeMap<NodeName, Vec<Held>>>);
+pub(in crate::faults) struct Grip(PerNode<Arc<Vec<Held>>>);
 
 impl Grip {
     /// Holds these processes of a node.
     pub(in crate::faults) fn keep(&self, node: &Node, held: Vec<Held>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), held);
+        self.0.put(node, Arc::new(held));
     }
 
     /// Signals all that are held of a node. False where none is held or one could not be reached: then
     /// the engine has to do it.
     pub(in crate::faults) fn send(&self, node: &Node, signal: Signal) -> bool {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = held.get(&node.name).map_or(&[][..], Vec::as_slice);
+        let held = self.0.get(node).unwrap_or_default();
         // All of them, also when one fails.
         let reached = held.iter().filter(|held| pidfd_send_signal(&held.0, signal).is_ok()).count();
         !held.is_empty() && reached == held.len()

@@ -1,38 +1,9 @@
-//! What an injector keeps while its fault is in force: a session, or a task that goes on doing it. All of it
-//! ends with the injector, so that nothing is kept up by a process that has forgotten the fault.
+//! Tasks that go on doing a fault while it is in force. They end with the injector that keeps them, so that nothing is
+//! kept up by a process that has forgotten the fault.
 
-use firedrill_core::ids::NodeName;
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-/// One thing per node.
-pub(in crate::faults) struct Held<T>(Mutex<BTreeMap<NodeName, T>>);
-
-impl<T> Default for Held<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T> Held<T> {
-    /// Keeps it.
-    pub(in crate::faults) fn put(&self, node: &NodeName, thing: T) {
-        self.lock().insert(node.clone(), thing);
-    }
-
-    /// Gives it back, where there is one.
-    pub(in crate::faults) fn take(&self, node: &NodeName) -> Option<T> {
-        self.lock().remove(node)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeName, T>> {
-        // Nothing is done under the lock that could leave the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A task that keeps a fault up until it is asked to stop. Dropped, it ends at once and tidies nothing up, as
 /// when the process dies.
