@@ -1,15 +1,12 @@
 //! Shell commands inside a node's container.
 
-use crate::docker::{DockerError, last_lines};
+use crate::docker::{DockerError, Output, last_lines};
 use crate::faults::{Done, InjectorError};
 use crate::stack::{Node, Stack};
-use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use futures_util::{Stream, StreamExt};
-use std::pin::Pin;
+use futures_util::StreamExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// Who may look at everything and change what belongs to the container.
 pub(in crate::faults) const ROOT: &str = "0";
@@ -28,34 +25,13 @@ impl Said {
     }
 }
 
-/// A command that was started.
-struct Started {
-    exec: String,
-    output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
+/// What the engine is asked to run.
+fn command<'a>(node: &'a Node, script: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [["sh", "-c", script, node.name.as_str()].as_slice(), arguments].concat()
 }
 
-async fn start(stack: &Stack, node: &Node, user: &str, script: &str, arguments: &[&str]) -> Done<Started> {
-    let what = || format!("{}: run a command inside", node.name);
-    let mut command = vec!["sh", "-c", script, node.name.as_str()];
-    command.extend(arguments);
-    let options = CreateExecOptions {
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        user: (!user.is_empty()).then(|| user.to_owned()),
-        cmd: Some(command.into_iter().map(ToOwned::to_owned).collect()),
-        ..Default::default()
-    };
-    let docker = &stack.engine.docker;
-    let exec = docker.create_exec(&node.container, options).await.map_err(DockerError::call(what()))?.id;
-    let started = docker.start_exec(&exec, None::<StartExecOptions>).await.map_err(DockerError::call(what()))?;
-    match started {
-        StartExecResults::Attached { output, .. } => Ok(Started { exec, output }),
-        StartExecResults::Detached => Err(InjectorError::failed(node, "the engine gives no output of a command")),
-    }
-}
-
-/// Runs a shell script inside, as this user (`uid` or `uid:gid`), and gives what it said. `$0` is the node's
-/// name, `$1` and on are the arguments. Anything but exit code 0 is an error.
+/// Runs a shell script inside, as this user (`uid` or `uid:gid`; empty is the image's), and gives what it said. `$0`
+/// is the node's name, `$1` and on are the arguments. Anything but exit code 0 is an error.
 pub(in crate::faults) async fn shell(
     stack: &Stack,
     node: &Node,
@@ -63,32 +39,25 @@ pub(in crate::faults) async fn shell(
     script: &str,
     arguments: &[&str],
 ) -> Done<String> {
-    let work = async {
-        let mut started = start(stack, node, user, script, arguments).await?;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        while let Some(chunk) = started.output.next().await {
-            match chunk.map_err(DockerError::call(format!("{}: read a command", node.name)))? {
-                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                other => stdout.extend_from_slice(&other.into_bytes()),
+    let command = command(node, script, arguments);
+    // The whole script would be no message.
+    let Output { code, stdout, stderr } =
+        match stack.engine.exec_as(user, &node.container, &command, COMMAND_DEADLINE).await {
+            Ok(output) => output,
+            Err(DockerError::Call { source, .. }) => return Err(DockerError::call(what(node))(source).into()),
+            Err(DockerError::Exec { problem, .. }) => {
+                return Err(InjectorError::failed(node, format!("a command inside {problem}")));
             }
-        }
-        let inspected = stack.engine.docker.inspect_exec(&started.exec).await;
-        let code = inspected.map_err(DockerError::call(format!("{}: look at a command", node.name)))?.exit_code;
-        let stdout = String::from_utf8_lossy(&stdout).into_owned();
-        if code == Some(0) {
-            return Ok(stdout);
-        }
-        let said = format!("{stdout}{}", String::from_utf8_lossy(&stderr));
-        let (code, said) = (code.unwrap_or(-1), last_lines(&said, 5));
-        Err(InjectorError::failed(node, format!("a command inside ended with code {code}: {said}")))
-    };
-    match timeout(COMMAND_DEADLINE, work).await {
-        Ok(done) => done,
-        Err(_) => Err(InjectorError::failed(node, format!("a command inside took longer than {COMMAND_DEADLINE:?}"))),
+            Err(other) => return Err(other.into()),
+        };
+    if code == 0 {
+        return Ok(stdout);
     }
+    let said = last_lines(&format!("{stdout}{stderr}"), 5);
+    Err(InjectorError::failed(node, format!("a command inside ended with code {code}: {said}")))
 }
 
-/// Runs a shell script inside and does not wait for its end.
+/// Runs a shell script inside, like [`shell`], and does not wait for its end.
 pub(in crate::faults) async fn spawn(
     stack: &Stack,
     node: &Node,
@@ -96,17 +65,33 @@ pub(in crate::faults) async fn spawn(
     script: &str,
     arguments: &[&str],
 ) -> Done<Said> {
-    let mut started = start(stack, node, user, script, arguments).await?;
+    let options = CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        user: (!user.is_empty()).then_some(user),
+        cmd: Some(command(node, script, arguments)),
+        ..Default::default()
+    };
+    let docker = &stack.engine.docker;
+    let exec = docker.create_exec(&node.container, options).await.map_err(DockerError::call(what(node)))?.id;
+    let started = docker.start_exec(&exec, None::<StartExecOptions>).await.map_err(DockerError::call(what(node)))?;
+    let StartExecResults::Attached { mut output, .. } = started else {
+        return Err(InjectorError::failed(node, "the engine gives no output of a command"));
+    };
     let said = Said::default();
     let kept = said.clone();
     tokio::spawn(async move {
-        while let Some(Ok(chunk)) = started.output.next().await {
+        while let Some(Ok(chunk)) = output.next().await {
             let text = String::from_utf8_lossy(&chunk.into_bytes()).into_owned();
             kept.0.lock().unwrap_or_else(PoisonError::into_inner).0.push_str(&text);
         }
         kept.0.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
     });
     Ok(said)
+}
+
+fn what(node: &Node) -> String {
+    format!("{}: run a command inside", node.name)
 }
 
 /// Ids of the processes inside whose command line has a text. The pattern does not match its own command line.

@@ -2,6 +2,7 @@
 //! script, as root. A process is known by its number and its start time, so that a number which is in use
 //! again is never taken for it.
 
+use super::inside::ROOT;
 use super::signal::Stat;
 use crate::docker::Output;
 use crate::faults::{Done, InjectorError, Memo, Site};
@@ -121,7 +122,7 @@ pub(in crate::faults) async fn signal(site: &Site<'_>, node: &Node, signal: &str
 }
 
 async fn run(site: &Site<'_>, node: &Node, command: &[&str]) -> Done<Output> {
-    let output = site.stack.engine.exec_as_root(&node.container, command, SCRIPT_DEADLINE).await?;
+    let output = site.stack.engine.exec_as(ROOT, &node.container, command, SCRIPT_DEADLINE).await?;
     match output.code {
         0 => Ok(output),
         code => Err(InjectorError::failed(
