@@ -6,10 +6,10 @@
 
 use super::partition::{OWN_REFUSALS, taken};
 use super::reset::kill;
+use super::support::sql::{self, PORT};
 use super::support::state;
 use super::{Done, Injector, InjectorError, Memo, Site};
-use crate::probe::connect_postgres;
-use crate::stack::{Node, Stack};
+use crate::stack::Node;
 use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};
 use async_trait::async_trait;
 use firedrill_core::topology::NodeKind;
@@ -20,16 +20,12 @@ pub(super) struct ReplicationCut {
     held: Held,
 }
 
-const PORT: u16 = 5432;
-
 /// Whether it is a standby, and whether it receives.
 const QUESTION: &str = "select pg_is_in_recovery(), exists (select 1 from pg_stat_wal_receiver)";
 
-async fn receives(stack: &Stack, node: &Node) -> Done<(bool, bool)> {
-    let failed = |error: String| InjectorError::failed(node, format!("its replication state: {error}"));
-    let address = node.published(PORT).ok_or_else(|| failed(format!("port {PORT} is not published")))?;
-    let client = connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "postgres").await.map_err(failed)?;
-    let row = client.query_one(QUESTION, &[]).await.map_err(|error| failed(error.to_string()))?;
+async fn receives(site: &Site<'_>, node: &Node) -> Done<(bool, bool)> {
+    let client = sql::connect(site, node, sql::MAINTENANCE).await?;
+    let row = client.query_one(QUESTION, &[]).await.map_err(sql::failed(node, "its replication state"))?;
     Ok((row.get(0), row.get(1)))
 }
 
@@ -38,7 +34,7 @@ impl Injector for ReplicationCut {
     async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
         state::must_run(site.stack, node, "replication-cut").await?;
         let impossible = |why: &str| InjectorError::impossible(node, "replication-cut", why);
-        match receives(site.stack, node).await? {
+        match receives(site, node).await? {
             (false, _) => return Err(impossible("it is not a standby; target standby(postgres)")),
             (true, false) => return Err(impossible("it receives from nobody already")),
             (true, true) => {}
@@ -70,7 +66,7 @@ impl Injector for ReplicationCut {
 
     async fn effect(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
         let refused = taken(&self.held.count(node).await?);
-        let (_, receives) = receives(site.stack, node).await?;
+        let (_, receives) = receives(site, node).await?;
         let text = || format!("{}: receives from nobody, {refused} packets to the others refused", node.name);
         Ok((!receives && refused > 0).then(text))
     }

@@ -9,7 +9,8 @@ use crate::probe::{connect_postgres, describe_postgres};
 use crate::stack::Node;
 use tokio_postgres::{Client, Error};
 
-const PORT: u16 = 5432;
+/// Where PostgreSQL listens.
+pub(in crate::faults) const PORT: u16 = 5432;
 
 /// The database of the shop, in every topology.
 pub(in crate::faults) const SHOP: &str = "pretix";
