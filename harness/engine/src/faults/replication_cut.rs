@@ -6,19 +6,16 @@
 
 use super::partition::{OWN_REFUSALS, taken};
 use super::reset::kill;
+use super::support::in_namespace::Change;
 use super::support::sql::{self, PORT};
-use super::support::state;
-use super::{Done, Injector, InjectorError, Memo, Site};
+use super::{Done, InjectorError, Site};
 use crate::stack::Node;
 use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};
 use async_trait::async_trait;
 use firedrill_core::topology::NodeKind;
 
 /// See the module.
-#[derive(Default)]
-pub(super) struct ReplicationCut {
-    held: Held,
-}
+pub(super) struct ReplicationCut;
 
 /// Whether it is a standby, and whether it receives.
 const QUESTION: &str = "select pg_is_in_recovery(), exists (select 1 from pg_stat_wal_receiver)";
@@ -30,10 +27,13 @@ async fn receives(site: &Site<'_>, node: &Node) -> Done<(bool, bool)> {
 }
 
 #[async_trait]
-impl Injector for ReplicationCut {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, "replication-cut").await?;
-        let impossible = |why: &str| InjectorError::impossible(node, "replication-cut", why);
+impl Change for ReplicationCut {
+    const NAME: &'static str = "replication-cut";
+
+    type Plan = Spec;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Spec> {
+        let impossible = |why: &str| InjectorError::impossible(node, Self::NAME, why);
         match receives(site, node).await? {
             (false, _) => return Err(impossible("it is not a standby; target standby(postgres)")),
             (true, false) => return Err(impossible("it receives from nobody already")),
@@ -53,29 +53,17 @@ impl Injector for ReplicationCut {
         let ends: Vec<String> = others.iter().map(|address| format!("dst {address}")).collect();
         let mut spec = Spec::of_rules(&rules);
         spec.apply.push(kill(&format!("( {} ) and dport = :{PORT}", ends.join(" or "))));
-        Memo::of(node, &spec)
+        Ok(spec)
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read(node)?).await?)
+    fn spec(plan: &Spec) -> &Spec {
+        plan
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        let refused = taken(&self.held.count(node).await?);
+    async fn effect(&self, held: &Held, site: &Site<'_>, node: &Node, _plan: &Spec) -> Done<Option<String>> {
+        let refused = taken(&held.count(node).await?);
         let (_, receives) = receives(site, node).await?;
         let text = || format!("{}: receives from nobody, {refused} packets to the others refused", node.name);
         Ok((!receives && refused > 0).then(text))
-    }
-
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read(node)?).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        Ok(self.held.undone(site, node, &memo.read(node)?).await?)
     }
 }

@@ -63,21 +63,6 @@ impl Held {
         revert(site, node, spec).await
     }
 
-    /// `undone`: looks into the namespace that the node has now whether a chain or rule of the step is left;
-    /// gives what was seen, or none as long as something is left.
-    pub async fn undone(&self, site: &Site<'_>, node: &Node, spec: &Spec) -> Result<Option<String>, ToolboxError> {
-        let outputs = match look(site, node, &[Command::new("iptables-save")]).await {
-            Err(ToolboxError::NotRunning { .. }) => {
-                return Ok(Some(format!("{}: does not run, its network is gone with it", node.name)));
-            }
-            outputs => outputs?,
-        };
-        let saved = outputs.first().filter(|output| output.code == 0).map(|output| output.stdout.as_str());
-        let Some(saved) = saved else { return Ok(None) };
-        let left = !spec.chains.is_empty() && saved.contains(&spec.chains);
-        Ok((!left).then(|| format!("{}: no rule of this step is left", node.name)))
-    }
-
     fn of(&self, node: &Node) -> Result<Shared, ToolboxError> {
         let failed = || ToolboxError::Failed { node: node.name.clone(), what: "it was not armed".to_owned() };
         self.0.get(node).ok_or_else(failed)

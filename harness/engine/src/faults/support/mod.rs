@@ -3,12 +3,15 @@
 //! * [`state`], [`inside`], [`process`], [`signal`], [`limits`]: a node's container, seen and changed by the engine, by
 //!   commands inside, and past the engine.
 //! * [`orderly`]: ends of a node, which the engine carries on with when nobody waits any more.
-//! * [`traffic`], [`shaping`]: which packets a fault of networks concerns, and the queue that they pass.
+//! * [`in_namespace`]: faults that change a node's network namespace by a toolbox; [`traffic`], [`shaping`], [`dns`]:
+//!   which packets they concern, the queue that these pass, and the engine's resolver.
 //! * [`sql`], [`cache`]: sessions at databases, and at Redis and Sentinel.
 //! * [`background`]: tasks that keep a fault up.
 
 pub(super) mod background;
 pub(super) mod cache;
+pub(super) mod dns;
+pub(super) mod in_namespace;
 pub(super) mod inside;
 pub(super) mod limits;
 pub(super) mod orderly;
