@@ -187,11 +187,8 @@ impl Lab {
 
     /// Waits until the stack is whole.
     pub(crate) async fn whole(&self, when: &str) {
-        let whole = wait::until("the stack is whole", WHOLE_DEADLINE, Duration::from_millis(100), || async {
-            let missing = self.observer.missing();
-            if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-        });
-        whole.await.unwrap_or_else(|expired| panic!("{when}: {expired}"));
+        let whole = self.observer.wait_whole(WHOLE_DEADLINE).await;
+        whole.unwrap_or_else(|expired| panic!("{when}: {expired}"));
     }
 
     async fn seen<L, F>(&self, visible: &L) -> Result<String, String>

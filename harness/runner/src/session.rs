@@ -196,11 +196,7 @@ impl Session {
             _lock: Some(lock),
         };
         session.images = session.versions().await;
-        let whole = wait::until("the stack is whole", WHOLE_DEADLINE, Duration::from_millis(100), || async {
-            let missing = session.observer.missing();
-            if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-        });
-        whole.await.map_err(SessionError::NotWhole)?;
+        session.observer.wait_whole(WHOLE_DEADLINE).await.map_err(SessionError::NotWhole)?;
         Ok(session)
     }
 

@@ -324,11 +324,7 @@ async fn wait_tiers(stack: &Stack, observer: &Observer, watch: &mut Stopwatch<'_
         }
         // A tier that was whole may need another look when a later one changed it.
         if open.is_empty() {
-            let whole = wait::until("the stack is whole", left, Duration::from_millis(50), || async {
-                let missing = observer.missing();
-                if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-            });
-            return match whole.await {
+            return match observer.wait_whole(left).await {
                 Ok(()) => Ok(()),
                 Err(expired) => Err(not_ready(stack, observer, expired).await),
             };
