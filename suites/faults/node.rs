@@ -3,7 +3,6 @@
 use crate::lab::{Lab, Trial, cache, database, fault};
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use firedrill_core::fault::Phase;
-use firedrill_core::history::Role;
 use firedrill_core::ids::StepId;
 use firedrill_engine::faults::{FaultError, Injection, Site, undo_all};
 use firedrill_engine::recorder::Recorder;
