@@ -19,6 +19,7 @@ pub mod audit;
 pub mod boot;
 pub mod disks;
 pub mod docker;
+mod durable;
 pub mod faults;
 pub mod guard;
 pub mod images;
