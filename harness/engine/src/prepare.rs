@@ -195,14 +195,14 @@ pub async fn load(stack: &Stack, owner: &str, prepared: &Prepared) -> Result<(),
         return Ok(());
     }
     let docker = &stack.engine.docker;
-    let name = format!("fd-{}-seed-loader", stack.run);
+    let name = labels::name(&stack.run, "seed-loader");
     let image = stack.topology.services.iter().find(|service| service.kind == NodeKind::Postgres);
     let image = image.and_then(|service| stack.images.id(&service.image)).unwrap_or_default();
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         labels: Some(labels::of_run(&stack.run, owner)),
         host_config: Some(HostConfig {
-            binds: Some(vec![format!("fd-{}-{SEED_VOLUME}:/seed", stack.run)]),
+            binds: Some(vec![format!("{}:/seed", labels::name(&stack.run, SEED_VOLUME))]),
             ..Default::default()
         }),
         ..Default::default()
@@ -227,7 +227,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn name(&self, part: &str) -> String {
-        format!("fd-{}-prepare-{part}", self.plan.run)
+        labels::name(&self.plan.run, &format!("prepare-{part}"))
     }
 
     async fn make(&self, events: &[u8]) -> Result<Prepared, PrepareError> {

@@ -14,6 +14,7 @@ pub(crate) use containers::CLOCK_FILE;
 use crate::disks;
 use crate::docker::{DockerError, Engine};
 use crate::images::{self, ImageError, Images, Recipe};
+use crate::labels;
 use crate::observe::Observer;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::progress::Progress;
@@ -259,7 +260,7 @@ async fn create(
             }
         }
         nodes.push(Node {
-            container: containers::name(&plan.run, node.name.as_str()),
+            container: labels::name(&plan.run, node.name.as_str()),
             name: node.name,
             tier: service.tier.clone(),
             kind: service.kind,

@@ -152,7 +152,7 @@ async fn settle(site: &Site<'_>, node: &Node, lost: &Lost) {
 /// The name of a volume in the topology, by its name at the engine.
 fn own_name<'a>(site: &'a Site<'_>, volume: &str) -> Option<&'a str> {
     let mut names = site.stack.topology.volumes.iter();
-    names.find(|name| network::volume_name(&site.stack.run, name) == volume).map(String::as_str)
+    names.find(|name| labels::name(&site.stack.run, name) == volume).map(String::as_str)
 }
 
 /// The volume in the topology, where it has a file system of its own.
