@@ -5,15 +5,13 @@
 
 use super::state;
 use crate::faults::{Done, InjectorError, Site};
+pub(in crate::faults) use crate::probe::SHOP;
 use crate::probe::{connect_postgres, describe_postgres};
 use crate::stack::Node;
 use tokio_postgres::{Client, Error};
 
 /// Where PostgreSQL listens.
 pub(in crate::faults) const PORT: u16 = 5432;
-
-/// The database of the shop, in every topology.
-pub(in crate::faults) const SHOP: &str = "pretix";
 
 /// The database that is always there.
 pub(in crate::faults) const MAINTENANCE: &str = "postgres";
