@@ -4,9 +4,9 @@
 //!
 //! Proof of effect: a look-up of the node's own container name in the namespace.
 
-use super::partition::taken;
 use super::support::dns::{Plan, RESOLVER};
 use super::support::in_namespace::Change;
+use super::support::traffic::taken;
 use super::{Done, Site};
 use crate::stack::Node;
 use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};

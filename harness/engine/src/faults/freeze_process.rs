@@ -4,7 +4,6 @@
 //! Proof of effect: the kernel shows the very processes, by number and start time, as stopped. Undo:
 //! SIGCONT to them and to nobody else.
 
-use super::kill_process::hold;
 use super::support::process::{self, Choice};
 use super::support::signal::{Grip, Signal};
 use super::support::state;
@@ -36,7 +35,7 @@ impl Injector for FreezeProcess {
     }
 
     async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        hold(&self.grip, site, node, &memo.read(node)?).await
+        process::hold(&self.grip, site, node, &memo.read(node)?).await
     }
 
     async fn inject(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {

@@ -31,7 +31,7 @@ struct Hit {
 }
 
 /// Exit code of a process that SIGKILL ended.
-pub(super) const KILLED: i64 = 137;
+const KILLED: i64 = 137;
 
 #[async_trait]
 impl Injector for Kill {

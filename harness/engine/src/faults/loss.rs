@@ -3,9 +3,8 @@
 //! Proof of effect: the rule's own counters. A rule before it that does nothing counts all packets that are
 //! meant, so the share that was lost is measured too.
 
-use super::partition::{Cut, taken};
 use super::support::in_namespace::Change;
-use super::support::traffic::{self, Match};
+use super::support::traffic::{self, Cut, Match, taken};
 use super::{Done, Site};
 use crate::stack::Node;
 use crate::toolbox::{Counters, Held, Ruleset, Spec, Table};

@@ -9,27 +9,17 @@
 //! from inside the namespace, which the rules must count too.
 
 use super::support::in_namespace::Change;
-use super::support::traffic::{self, Match};
+use super::support::traffic::{self, Cut, Match, OWN_REFUSALS, taken};
 use super::{Done, Site};
 use crate::stack::Node;
-use crate::toolbox::{Counters, Held, Hook, Probe, Ruleset, Spec, Table};
+use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::{Direction, Refusal, Traffic};
-use serde::{Deserialize, Serialize};
 
 /// See the module.
 pub(super) struct Partition {
     traffic: Traffic,
     by: Refusal,
-}
-
-/// The memo of a fault of rules: of `loss` as well.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Cut {
-    pub(super) spec: Spec,
-    pub(super) probe: Probe,
-    /// Names of the peers, for messages.
-    pub(super) peers: Vec<String>,
 }
 
 impl Partition {
@@ -55,14 +45,6 @@ fn tails(by: Refusal, found: &Match) -> Vec<String> {
 /// By these packets the node refuses what arrives: they have to leave it.
 const REFUSALS: [&str; 2] =
     ["-p tcp -m tcp --tcp-flags RST RST -j RETURN", "-p icmp -m icmp --icmp-type communication-prohibited -j RETURN"];
-
-/// By these the node's own programs are refused: the kernel makes them in the peer's name.
-pub(super) const OWN_REFUSALS: &str = "-i lo -j RETURN";
-
-/// Packets that rules took away.
-pub(super) fn taken(counters: &Counters) -> u64 {
-    counters.packets(&["DROP", "REJECT"])
-}
 
 #[async_trait]
 impl Change for Partition {

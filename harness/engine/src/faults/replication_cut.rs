@@ -4,10 +4,9 @@
 //! Proof of effect: the standby says by itself that it receives from nobody, and the rules refused its
 //! attempts.
 
-use super::partition::{OWN_REFUSALS, taken};
-use super::reset::kill;
 use super::support::in_namespace::Change;
 use super::support::sql::{self, PORT};
+use super::support::traffic::{OWN_REFUSALS, kill_connections, taken};
 use super::{Done, InjectorError, Site};
 use crate::stack::Node;
 use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};
@@ -52,7 +51,7 @@ impl Change for ReplicationCut {
         rules.add(Table::Filter, Hook::Input, others.iter().map(back));
         let ends: Vec<String> = others.iter().map(|address| format!("dst {address}")).collect();
         let mut spec = Spec::of_rules(&rules);
-        spec.apply.push(kill(&format!("( {} ) and dport = :{PORT}", ends.join(" or "))));
+        spec.apply.push(kill_connections(&format!("( {} ) and dport = :{PORT}", ends.join(" or "))));
         Ok(spec)
     }
 

@@ -7,7 +7,7 @@ use super::support::{state, traffic};
 use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::per_node::PerNode;
 use crate::stack::Node;
-use crate::toolbox::{Command, Held, Spec};
+use crate::toolbox::{Held, Spec};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::{Direction, Reset as Parameters};
 use serde::{Deserialize, Serialize};
@@ -31,11 +31,6 @@ impl Reset {
     }
 }
 
-/// The command that destroys what the filter means, and names each.
-pub(super) fn kill(filter: &str) -> Command {
-    Command::of(&["ss", "--kill", "--tcp", "--numeric", "--no-header", "state", "established", filter])
-}
-
 #[async_trait]
 impl Injector for Reset {
     async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
@@ -55,7 +50,7 @@ impl Injector for Reset {
 
     async fn inject(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
         let plan: Plan = memo.read(node)?;
-        let outputs = self.held.run(node, &[kill(&plan.filter)]).await?;
+        let outputs = self.held.run(node, &[traffic::kill_connections(&plan.filter)]).await?;
         let failed = |what: &str| InjectorError::failed(node, format!("ss --kill: {what}"));
         let output = outputs.first().ok_or_else(|| failed("no output"))?;
         if output.code != 0 {

@@ -3,7 +3,7 @@
 //! again is never taken for it.
 
 use super::inside::ROOT;
-use super::signal::Stat;
+use super::signal::{self, Grip, Stat};
 use crate::docker::Output;
 use crate::faults::{Done, InjectorError, Memo, Site};
 use crate::stack::Node;
@@ -110,6 +110,16 @@ pub(in crate::faults) async fn choose(
 /// All processes inside.
 pub(in crate::faults) async fn list(site: &Site<'_>, node: &Node) -> Done<Vec<Seen>> {
     Ok(parse(&run(site, node, &["sh", "-c", LIST]).await?.stdout))
+}
+
+/// Holds the chosen processes by the numbers that this machine's kernel has for them, where it runs them.
+pub(in crate::faults) async fn hold(grip: &Grip, site: &Site<'_>, node: &Node, choice: &Choice) -> Done<()> {
+    let first = signal::first(site.stack, node).await?;
+    let found = first.and_then(|first| first.beside(&choice.keys())).unwrap_or_default();
+    let held: Vec<_> = found.iter().filter_map(signal::HostProcess::hold).collect();
+    // All or none: where one is missing, the engine's way finds out which.
+    grip.keep(node, if held.len() == choice.chosen.len() { held } else { Vec::new() });
+    Ok(())
 }
 
 /// Signals those that are still the same, by a command inside.

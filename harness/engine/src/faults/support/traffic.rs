@@ -1,9 +1,11 @@
-//! Which packets a network fault concerns: peers resolved to addresses, and the matches of iptables for them.
+//! Which packets a network fault concerns: peers resolved to addresses, the matches of iptables for them, and what
+//! the rules counted.
 
 use crate::faults::{Done, InjectorError, Site};
 use crate::stack::Node;
-use crate::toolbox::{Hook, Probe, Ruleset, Table};
+use crate::toolbox::{Command, Counters, Hook, Probe, Ruleset, Spec, Table};
 use firedrill_core::fault::catalogue::network::{Direction, Traffic};
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 /// The other ends of a fault's traffic on one node.
@@ -30,6 +32,18 @@ pub(in crate::faults) struct Match {
     /// Whether it matches TCP only, something that is not TCP only, or both.
     pub(in crate::faults) protocol: Option<&'static str>,
 }
+
+/// The memo of a fault of rules: of `loss` as well.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::faults) struct Cut {
+    pub(in crate::faults) spec: Spec,
+    pub(in crate::faults) probe: Probe,
+    /// Names of the peers, for messages.
+    pub(in crate::faults) peers: Vec<String>,
+}
+
+/// By these the node's own programs are refused: the kernel makes them in the peer's name.
+pub(in crate::faults) const OWN_REFUSALS: &str = "-i lo -j RETURN";
 
 /// How many UDP packets a look of [`probe`] sends to each end.
 const PROBE_PACKETS: u32 = 5;
@@ -149,6 +163,16 @@ pub(in crate::faults) fn connections(port: Option<u16>, peers: &Peers) -> String
         format!("( {} )", any(&peers.addresses))
     };
     port.map_or(ends.clone(), |port| format!("{ends} and ( sport = :{port} or dport = :{port} )"))
+}
+
+/// The command that destroys what the filter means, and names each.
+pub(in crate::faults) fn kill_connections(filter: &str) -> Command {
+    Command::of(&["ss", "--kill", "--tcp", "--numeric", "--no-header", "state", "established", filter])
+}
+
+/// Packets that rules took away.
+pub(in crate::faults) fn taken(counters: &Counters) -> u64 {
+    counters.packets(&["DROP", "REJECT"])
 }
 
 /// Packets of our own that a fault's rules must see, in either direction: TCP is answered by the other end's
