@@ -1,11 +1,11 @@
 //! The shop under test: booted by whoever needs it first, shared by all, removed when the process ends.
 
+use crate::guards;
 use firedrill_core::drill::{Drill, Step};
 use firedrill_core::fault::Fault;
 use firedrill_core::sla::Sla;
 use firedrill_core::source::Source;
 use firedrill_core::verdict::{CheckResult, Conclusion, Judgement, Verdict};
-use firedrill_engine::guard::Guard;
 use firedrill_engine::progress::Progress;
 use firedrill_runner::rundir::new_run_id;
 use firedrill_runner::{Executed, RunDir, Session, SessionOptions};
@@ -18,7 +18,6 @@ use tokio::sync::watch;
 const SEED: u64 = 2020;
 
 static SHOP: LazyLock<Mutex<Shop>> = LazyLock::new(|| Mutex::new(Shop::boot()));
-static GUARD: Mutex<Option<Guard>> = Mutex::new(None);
 
 /// The booted stack and the runtime that its observers live on.
 pub(crate) struct Shop {
@@ -47,8 +46,9 @@ impl Shop {
         };
         let booted = runtime.block_on(Session::boot(options, new_run_id(), &ToTestOutput));
         let mut session = booted.unwrap_or_else(|error| panic!("the stack cannot be booted: {error}"));
-        *GUARD.lock().unwrap_or_else(PoisonError::into_inner) = session.detach_guard();
-        remove_at_exit();
+        if let Some(guard) = session.detach_guard() {
+            guards::keep(guard);
+        }
         Self { runtime, session }
     }
 
@@ -68,22 +68,6 @@ impl Shop {
         assert!(residue.is_empty(), "{} left on the nodes: {}", drill.name, residue.join("; "));
         Outcome { dir, verdict }
     }
-}
-
-/// Libtest ends the process with `exit`, which drops no static. The guard removes the stack when this
-/// process is gone in any case; waiting for it here means that `cargo test` leaves nothing behind when it
-/// returns.
-fn remove_at_exit() {
-    extern "C" fn remove() {
-        if let Some(guard) = GUARD.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            guard.dismiss();
-        }
-    }
-    #[expect(unsafe_code, reason = "the only way to run something when libtest ends the process")]
-    // SAFETY: `remove` does not unwind (it only closes a pipe and waits for a child) and uses no
-    // thread-local state.
-    let registered = unsafe { libc::atexit(remove) };
-    assert_eq!(registered, 0, "the removal of the stack cannot be registered");
 }
 
 /// What came of a drill.

@@ -2,7 +2,6 @@
 
 use crate::hardship::{in_force, refused, survives, undone_by_another};
 use crate::lab::{Lab, Trial, database};
-use firedrill_core::history::Role;
 use firedrill_engine::probe::connect_postgres;
 use firedrill_engine::wait::{self, Look};
 use std::sync::Mutex;

@@ -1,5 +1,6 @@
 //! The laboratories: small stacks, and the trial that every fault has to pass.
 
+use crate::guards;
 use firedrill_core::fault::{Fault, Phase, Target};
 use firedrill_core::history::{Event, Role};
 use firedrill_core::ids::{NodeName, StepId};
@@ -29,7 +30,6 @@ const SEEN_DEADLINE: Duration = Duration::from_secs(30);
 
 static CACHE: LazyLock<Mutex<Lab>> = LazyLock::new(|| Mutex::new(Lab::boot("cache")));
 static DATABASE: LazyLock<Mutex<Lab>> = LazyLock::new(|| Mutex::new(Lab::boot("database")));
-static GUARDS: Mutex<Vec<Guard>> = Mutex::new(Vec::new());
 
 /// A booted stack to try faults on.
 pub(crate) struct Lab {
@@ -69,12 +69,7 @@ impl Lab {
         let run = new_run_id();
         let watch = Watch { run: run.clone(), stacks: std::env::temp_dir().join("firedrill-labs"), keep: false };
         let guard = Guard::start(env!("CARGO_BIN_EXE_firedrill").as_ref(), &watch).expect("a guard");
-        let mut guards = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
-        guards.push(guard);
-        if guards.len() == 1 {
-            remove_at_exit();
-        }
-        drop(guards);
+        guards::keep(guard);
         let plan = Plan {
             run: run.clone(),
             owner: labels::this_process(),
@@ -192,11 +187,8 @@ impl Lab {
 
     /// Waits until the stack is whole.
     pub(crate) async fn whole(&self, when: &str) {
-        let whole = wait::until("the stack is whole", WHOLE_DEADLINE, Duration::from_millis(100), || async {
-            let missing = self.observer.missing();
-            if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-        });
-        whole.await.unwrap_or_else(|expired| panic!("{when}: {expired}"));
+        let whole = self.observer.wait_whole(WHOLE_DEADLINE).await;
+        whole.unwrap_or_else(|expired| panic!("{when}: {expired}"));
     }
 
     async fn seen<L, F>(&self, visible: &L) -> Result<String, String>
@@ -231,20 +223,4 @@ impl Lab {
 /// A fault as in a drill file.
 pub(crate) fn fault(yaml: &str) -> Fault {
     serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"))
-}
-
-/// Libtest ends the process with `exit`, which drops no static: the guards are let go there, and waited
-/// for, so that nothing is left when `cargo test` returns.
-fn remove_at_exit() {
-    extern "C" fn remove() {
-        let guards = std::mem::take(&mut *GUARDS.lock().unwrap_or_else(PoisonError::into_inner));
-        for guard in guards {
-            guard.dismiss();
-        }
-    }
-    #[expect(unsafe_code, reason = "the only way to run something when libtest ends the process")]
-    // SAFETY: `remove` does not unwind (it only closes pipes and waits for children) and uses no
-    // thread-local state.
-    let registered = unsafe { libc::atexit(remove) };
-    assert_eq!(registered, 0, "the removal of the stacks cannot be registered");
 }

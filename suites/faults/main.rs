@@ -7,6 +7,8 @@
 
 mod database;
 mod disk;
+#[path = "../guards.rs"]
+mod guards;
 mod hardship;
 mod lab;
 mod network;

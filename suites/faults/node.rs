@@ -3,7 +3,6 @@
 use crate::lab::{Lab, Trial, cache, database, fault};
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use firedrill_core::fault::Phase;
-use firedrill_core::history::Role;
 use firedrill_core::ids::StepId;
 use firedrill_engine::faults::{FaultError, Injection, Site, undo_all};
 use firedrill_engine::recorder::Recorder;
@@ -149,7 +148,7 @@ fn recreate_replaces_the_machine_by_an_empty_one() {
     let before = container_id(&lab, "redis2");
     let run = |script: &str| {
         let command = ["sh", "-c", script];
-        let output = lab.runtime.block_on(lab.stack.engine.exec_as_root(&container, &command, Duration::from_secs(20)));
+        let output = lab.runtime.block_on(lab.stack.engine.exec_as("0", &container, &command, Duration::from_secs(20)));
         output.expect("it runs").code
     };
     assert_eq!(run("touch /data/of-the-old-disk && test -e /data/of-the-old-disk"), 0);

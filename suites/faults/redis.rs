@@ -2,7 +2,6 @@
 
 use crate::hardship::{refused, survives};
 use crate::lab::{Lab, Trial, cache};
-use firedrill_core::history::Role;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;

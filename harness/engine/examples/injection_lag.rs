@@ -15,7 +15,6 @@ use firedrill_engine::faults::{Injection, Site};
 use firedrill_engine::guard::{Guard, Watch};
 use firedrill_engine::progress::Silent;
 use firedrill_engine::recorder::Recorder;
-use firedrill_engine::wait::{self, Look};
 use firedrill_engine::{labels, residue};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -103,11 +102,7 @@ async fn measure_all(engine: &Engine, run: &RunId, subjects: &[Subject], count: 
 
 /// One injection: armed, planned, awaited, fired, undone.
 async fn measure(booted: &Booted, subject: &Subject, lags: &mut Lags) -> Result<(), Failure> {
-    let whole = wait::until("the stack is whole", DEADLINE, Duration::from_millis(50), || async {
-        let missing = booted.observer.missing();
-        if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-    });
-    whole.await?;
+    booted.observer.wait_whole(DEADLINE).await?;
     let undo = tempfile::tempdir()?;
     let candidates = booted.observer.candidates();
     let site = Site {

@@ -3,14 +3,12 @@
 //! Absolute and not against a baseline: none of this exists on a node of a stack that nobody drills. It
 //! looks where the engine, the kernel and the nodes keep it, and not into our own records.
 
-use crate::docker::{DockerError, Engine};
-use crate::labels;
+use crate::residue;
 use crate::stack::{Node, Stack};
 use crate::toolbox;
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use firedrill_core::ids::NodeName;
 use futures_util::{StreamExt, stream};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Looks inside a node take a helper container each: so many at a time.
@@ -33,23 +31,14 @@ const INSIDE: &str = "for p in /proc/[0-9]*; do \
 /// What is left of faults on the nodes of a stack, in words; empty where nothing is. `hit` are the nodes
 /// whose network is looked into: those that a fault of the run was done to.
 pub async fn audit(stack: &Stack, hit: &BTreeSet<NodeName>) -> Vec<String> {
-    let mut left = helpers(&stack.engine, stack).await.unwrap_or_else(|error| vec![error.to_string()]);
+    let mut left = match residue::helpers(&stack.engine, &stack.run).await {
+        Ok(helpers) => helpers.into_iter().map(|(_, name)| format!("helper container {name}")).collect(),
+        Err(error) => vec![error.to_string()],
+    };
     let looks = stack.nodes.iter().map(|node| look(stack, node, hit.contains(&node.name)));
     let found: Vec<Vec<String>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     left.extend(found.into_iter().flatten());
     left
-}
-
-/// Helper containers of faults.
-async fn helpers(engine: &Engine, stack: &Stack) -> Result<Vec<String>, DockerError> {
-    let filters = HashMap::from([(
-        "label".to_owned(),
-        vec![format!("{}={}", labels::RUN, stack.run), labels::TOOLBOX.to_owned()],
-    )]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let found = engine.docker.list_containers(Some(options)).await.map_err(DockerError::call("list helpers"))?;
-    let name = |names: Option<Vec<String>>| names.unwrap_or_default().join(",").trim_start_matches('/').to_owned();
-    Ok(found.into_iter().map(|helper| format!("helper container {}", name(helper.names))).collect())
 }
 
 async fn look(stack: &Stack, node: &Node, hit: bool) -> Vec<String> {

@@ -137,14 +137,15 @@ impl Engine {
         self.exec_with(container, command, options, deadline).await
     }
 
-    /// The same as root, whatever user the image runs as.
-    pub async fn exec_as_root(
+    /// The same as this user, `uid` or `uid:gid`, whatever user the image runs as; empty is the image's.
+    pub async fn exec_as(
         &self,
+        user: &str,
         container: &str,
         command: &[&str],
         deadline: Duration,
     ) -> Result<Output, DockerError> {
-        let options = CreateExecOptions { user: Some("0".to_owned()), ..Default::default() };
+        let options = CreateExecOptions { user: (!user.is_empty()).then(|| user.to_owned()), ..Default::default() };
         self.exec_with(container, command, options, deadline).await
     }
 

@@ -19,6 +19,11 @@ pub const CONTEXT: &str = "io.firedrill.context";
 /// Value of [`OWNER`] of a stack that was booted to stay (`firedrill up`): nobody's death removes it.
 pub const OWNER_NOBODY: &str = "up";
 
+/// Name at the engine of what belongs to a run: a node's container, a network, a volume, a helper.
+pub(crate) fn name(run: &RunId, part: &str) -> String {
+    format!("fd-{run}-{part}")
+}
+
 /// Labels of everything that belongs to a run.
 pub fn of_run(run: &RunId, owner: &str) -> HashMap<String, String> {
     HashMap::from([(RUN.to_owned(), run.to_string()), (OWNER.to_owned(), owner.to_owned())])

@@ -4,7 +4,7 @@
 //! of the database of record and of every standby. Quota counts follow `facts` Q1 of Pretix's own
 //! availability computation (pending and paid orders, cancelled positions do not count).
 
-use crate::probe::connect_postgres;
+use crate::probe::{connect_primary, connect_shop};
 use crate::recorder::Recorder;
 use crate::stack::{Node, Stack};
 use crate::wait::{self, Expired, Look};
@@ -40,15 +40,9 @@ const QUOTAS: &str = "\
 /// The codes of the orders that the primary has now: what was sold before a drill is not the drill's. No
 /// primary, no codes.
 pub async fn known_codes(stack: &Stack) -> HashSet<String> {
-    for node in stack.of_kind(NodeKind::Postgres) {
-        let Ok(client) = connect(stack, node).await else { continue };
-        let question = "select code from pretixbase_order where not pg_is_in_recovery()";
-        let rows = client.query(question, &[]).await.unwrap_or_default();
-        if !rows.is_empty() {
-            return rows.iter().map(|row| row.get(0)).collect();
-        }
-    }
-    HashSet::new()
+    let Ok((_, client)) = connect_primary(stack).await else { return HashSet::new() };
+    let rows = client.query("select code from pretixbase_order", &[]).await.unwrap_or_default();
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// Waits until every standby has replayed what the primary has written by now.
@@ -75,7 +69,7 @@ async fn behind(stack: &Stack) -> Result<Vec<String>, String> {
 async fn log_ends(stack: &Stack) -> Result<Vec<(String, bool, u64)>, String> {
     let mut ends: Vec<(String, bool, u64)> = Vec::new();
     for node in stack.of_kind(NodeKind::Postgres) {
-        let client = connect(stack, node).await.map_err(|error| format!("{}: {error}", node.name))?;
+        let client = connect_shop(stack, node).await.map_err(|error| format!("{}: {error}", node.name))?;
         let question = "select pg_is_in_recovery(), ((case when pg_is_in_recovery() then pg_last_wal_replay_lsn() \
                         else pg_current_wal_lsn() end) - '0/0'::pg_lsn)::int8";
         let row = client.query_one(question, &[]).await.map_err(|error| format!("{}: {error}", node.name))?;
@@ -94,28 +88,12 @@ pub async fn replay_lag_bytes(stack: &Stack) -> Result<u64, String> {
 
 /// Tickets of a quota (`event/quota`) that are left, by the primary's count; none is unlimited.
 pub async fn quota_left(stack: &Stack, name: &str) -> Result<Option<u64>, String> {
-    let mut last = "no primary".to_owned();
-    for node in stack.of_kind(NodeKind::Postgres) {
-        let asked = async {
-            let client = connect(stack, node).await?;
-            let text = |error: tokio_postgres::Error| error.to_string();
-            let recovering = client.query_one("select pg_is_in_recovery()", &[]).await.map_err(text)?;
-            if recovering.get(0) {
-                return Ok::<_, String>(None);
-            }
-            let rows = client.query(QUOTAS, &[]).await.map_err(text)?;
-            let row = rows.iter().find(|row| row.get::<_, String>(1) == name);
-            let row = row.ok_or_else(|| format!("there is no quota {name:?}"))?;
-            let (size, sold): (Option<i64>, i64) = (row.get(2), row.get(3));
-            Ok(Some(size.map(|size| u64::try_from(size.saturating_sub(sold)).unwrap_or(0))))
-        };
-        match asked.await {
-            Ok(Some(left)) => return Ok(left),
-            Ok(None) => {}
-            Err(error) => last = format!("{}: {error}", node.name),
-        }
-    }
-    Err(last)
+    let (node, client) = connect_primary(stack).await?;
+    let rows = client.query(QUOTAS, &[]).await.map_err(|error| format!("{}: {error}", node.name))?;
+    let row = rows.iter().find(|row| row.get::<_, String>(1) == name);
+    let row = row.ok_or_else(|| format!("{}: there is no quota {name:?}", node.name))?;
+    let (size, sold): (Option<i64>, i64) = (row.get(2), row.get(3));
+    Ok(size.map(|size| u64::try_from(size.saturating_sub(sold)).unwrap_or(0)))
 }
 
 /// Reads every PostgreSQL node of a stack into the history. Orders with a code in `known` are left out.
@@ -145,7 +123,7 @@ async fn read(
     recorder: &Recorder,
     known: &HashSet<String>,
 ) -> Result<(Role, usize), String> {
-    let client = connect(stack, node).await?;
+    let client = connect_shop(stack, node).await?;
     let text = |error: tokio_postgres::Error| error.to_string();
     // One snapshot for orders and quotas.
     client.batch_execute("begin isolation level repeatable read read only").await.map_err(text)?;
@@ -158,13 +136,8 @@ async fn read(
 
 /// Reads the quotas of the node that is the primary now, in the middle of a run.
 pub async fn read_quotas(stack: &Stack, node: &Node, recorder: &Recorder) -> Result<(), String> {
-    let client = connect(stack, node).await?;
+    let client = connect_shop(stack, node).await?;
     quotas(&client, node, recorder).await.map_err(|error| error.to_string())
-}
-
-async fn connect(stack: &Stack, node: &Node) -> Result<Client, String> {
-    let address = node.published(5432).ok_or("its port is not published")?;
-    connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "pretix").await
 }
 
 async fn orders(

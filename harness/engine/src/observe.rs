@@ -3,6 +3,7 @@
 use crate::probe::NodeProbe;
 use crate::recorder::Recorder;
 use crate::stack::Stack;
+use crate::wait::{self, Expired, Look};
 use firedrill_core::cluster::{self, NodeReport};
 use firedrill_core::fault::target::Candidate;
 use firedrill_core::history::{At, Event, Observation};
@@ -65,6 +66,17 @@ impl Observer {
         let mut missing = cluster::missing(&self.reports());
         missing.extend(stale);
         missing
+    }
+
+    /// Whether the stack is whole, or what is missing.
+    pub fn look_whole(&self) -> Look<()> {
+        let missing = self.missing();
+        if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
+    }
+
+    /// Waits until the stack is whole. The error has what was missing last.
+    pub async fn wait_whole(&self, deadline: Duration) -> Result<(), Expired> {
+        wait::until("the stack is whole", deadline, LOOK_PERIOD, || async { self.look_whole() }).await
     }
 
     /// Every node with what it says it is, for the resolution of targets.

@@ -9,7 +9,7 @@ use crate::boot::Plan;
 use crate::docker::{DockerError, Engine};
 use crate::images::{Images, hex};
 use crate::labels;
-use crate::probe::connect_postgres;
+use crate::probe::connect_primary;
 use crate::progress::Progress;
 use crate::seed::{Seed, SeedError};
 use crate::stack::{Stack, random_hex};
@@ -165,27 +165,12 @@ impl Prepared {
         let mut seed = prepared.seed.clone();
         seed.token = random_hex(32);
         let update = "update pretixbase_teamapitoken set token = $1";
-        let mut last = "no PostgreSQL node takes writes".to_owned();
-        for node in stack.of_kind(NodeKind::Postgres) {
-            let Some(address) = node.published(5432) else { continue };
-            let client = match connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "pretix").await {
-                Ok(client) => client,
-                Err(error) => {
-                    last = error;
-                    continue;
-                }
-            };
-            let recovering = client.query_one("select pg_is_in_recovery()", &[]).await;
-            if !matches!(recovering.map(|row| row.get(0)), Ok(false)) {
-                continue;
-            }
-            return match client.execute(update, &[&seed.token]).await {
-                Ok(0) => Err(PrepareError::Token("the prepared database has no API token".to_owned())),
-                Ok(_) => Ok(seed),
-                Err(error) => Err(PrepareError::Token(error.to_string())),
-            };
+        let (_, client) = connect_primary(stack).await.map_err(PrepareError::Token)?;
+        match client.execute(update, &[&seed.token]).await {
+            Ok(0) => Err(PrepareError::Token("the prepared database has no API token".to_owned())),
+            Ok(_) => Ok(seed),
+            Err(error) => Err(PrepareError::Token(error.to_string())),
         }
-        Err(PrepareError::Token(last))
     }
 }
 
@@ -195,14 +180,14 @@ pub async fn load(stack: &Stack, owner: &str, prepared: &Prepared) -> Result<(),
         return Ok(());
     }
     let docker = &stack.engine.docker;
-    let name = format!("fd-{}-seed-loader", stack.run);
+    let name = labels::name(&stack.run, "seed-loader");
     let image = stack.topology.services.iter().find(|service| service.kind == NodeKind::Postgres);
     let image = image.and_then(|service| stack.images.id(&service.image)).unwrap_or_default();
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         labels: Some(labels::of_run(&stack.run, owner)),
         host_config: Some(HostConfig {
-            binds: Some(vec![format!("fd-{}-{SEED_VOLUME}:/seed", stack.run)]),
+            binds: Some(vec![format!("{}:/seed", labels::name(&stack.run, SEED_VOLUME))]),
             ..Default::default()
         }),
         ..Default::default()
@@ -227,7 +212,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn name(&self, part: &str) -> String {
-        format!("fd-{}-prepare-{part}", self.plan.run)
+        labels::name(&self.plan.run, &format!("prepare-{part}"))
     }
 
     async fn make(&self, events: &[u8]) -> Result<Prepared, PrepareError> {

@@ -5,6 +5,7 @@ use crate::disks;
 use crate::docker::{DockerError, Engine, status};
 use crate::labels;
 use crate::wait::{self, Expired, Look};
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptionsBuilder,
@@ -82,7 +83,7 @@ async fn find_labelled(
     let volumes = ListVolumesOptionsBuilder::default().filters(&filters).build();
     let volumes = engine.docker.list_volumes(Some(volumes)).await.map_err(DockerError::call("list volumes"))?;
     let containers = containers.into_iter().filter_map(|container| {
-        let name = container.names.unwrap_or_default().join(",").trim_start_matches('/').to_owned();
+        let name = name_of(&container);
         Some((Item::Container(container.id?, name), container.labels.unwrap_or_default()))
     });
     let networks = networks.into_iter().filter_map(|network| {
@@ -91,6 +92,11 @@ async fn find_labelled(
     let volumes = volumes.volumes.unwrap_or_default().into_iter();
     let volumes = volumes.map(|volume| (Item::Volume(volume.name), volume.labels));
     Ok(containers.chain(networks).chain(volumes).collect())
+}
+
+/// Name of a container as the engine lists it.
+fn name_of(container: &ContainerSummary) -> String {
+    container.names.clone().unwrap_or_default().join(",").trim_start_matches('/').to_owned()
 }
 
 enum Item {
@@ -148,24 +154,26 @@ pub async fn remove(engine: &Engine, run: &RunId) -> Result<(), ResidueError> {
     Ok(removed.await?)
 }
 
-/// Removes the helper containers of a run's faults, and waits until the engine lists none.
-pub async fn remove_helpers(engine: &Engine, run: &RunId) -> Result<(), ResidueError> {
+/// The helper containers of a run's faults, by id, with their names.
+pub(crate) async fn helpers(engine: &Engine, run: &RunId) -> Result<Vec<(String, String)>, DockerError> {
     let mine = vec![format!("{}={run}", labels::RUN), labels::TOOLBOX.to_owned()];
     let filters = HashMap::from([("label".to_owned(), mine)]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let found = engine.docker.list_containers(Some(options)).await.map_err(DockerError::call("list helpers"))?;
+    Ok(found.into_iter().filter_map(|helper| Some((helper.id.clone()?, name_of(&helper)))).collect())
+}
+
+/// Removes the helper containers of a run's faults, and waits until the engine lists none.
+pub async fn remove_helpers(engine: &Engine, run: &RunId) -> Result<(), ResidueError> {
     let what = format!("every helper of run {run} is removed");
     let removed = wait::until(&what, REMOVE_DEADLINE, Duration::from_millis(200), || async {
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let found = match engine.docker.list_containers(Some(options)).await {
-            Ok(found) => found,
+        let helpers = match helpers(engine, run).await {
+            Ok(containers) => Residue { containers, ..Residue::default() },
             Err(error) => return Look::NotYet(error.to_string()),
         };
-        let name = |names: Option<Vec<String>>| names.unwrap_or_default().join(",").trim_start_matches('/').to_owned();
-        let containers: Vec<_> =
-            found.into_iter().filter_map(|helper| Some((helper.id?, name(helper.names)))).collect();
-        if containers.is_empty() {
+        if helpers.is_empty() {
             return Look::Ready(());
         }
-        let helpers = Residue { containers, ..Residue::default() };
         let errors = remove_once(engine, &helpers).await;
         Look::NotYet(format!("{} ({})", helpers.describe(), errors.join("; ")))
     });

@@ -7,6 +7,7 @@
 
 use crate::disks::Disks;
 use crate::docker::Engine;
+use crate::durable;
 use crate::images::Images;
 use crate::seed::Seed;
 use crate::stack::{Node, Secrets, Stack};
@@ -14,8 +15,7 @@ use firedrill_core::ids::RunId;
 use firedrill_core::manifest::BootStep;
 use firedrill_core::topology::Topology;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -91,15 +91,7 @@ pub fn write(folder: &Path, standing: &Standing) -> Result<(), StandingError> {
         boot: standing.boot.clone(),
     };
     let bytes = serde_json::to_vec(&record).map_err(|source| StandingError::Json { path: path.clone(), source })?;
-    let written = || {
-        std::fs::create_dir_all(folder)?;
-        let draft = path.with_extension("draft");
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, &path)
-    };
-    written().map_err(|source| StandingError::File { path: path.clone(), source })
+    durable::write(&path, &bytes, 0o600).map_err(|source| StandingError::File { path, source })
 }
 
 /// Reads a record back; none where there is none.

@@ -5,7 +5,7 @@ use firedrill_core::history::{At, Event};
 use firedrill_core::ids::RunId;
 use firedrill_core::manifest::{BootStep, Image, Manifest, Node};
 use firedrill_core::sla::Sla;
-use firedrill_engine::boot::{self, BootError, Plan};
+use firedrill_engine::boot::{self, BootError, Booted, Plan};
 use firedrill_engine::docker::{DockerError, Engine};
 use firedrill_engine::guard::{self, CleanUpError, Guard, GuardError, Watch};
 use firedrill_engine::logs::{LogError, LogFollower};
@@ -179,28 +179,10 @@ impl Session {
         guard::undo_standing(&engine, &stacks, run, TAKE_OVER_DEADLINE).await?;
         let (wire, recorder) = new_wire();
         let observer = Observer::start(&stack, recorder.clone());
-        let usage = UsageSampler::start(&stack, &recorder);
-        let mut session = Self {
-            run: run.clone(),
-            stack,
-            observer,
-            seed,
-            boot,
-            recorder,
-            options,
-            wire,
-            images: Vec::new(),
-            guard,
-            usage,
-            stays: true,
-            _lock: Some(lock),
-        };
+        let standing = Booted { stack, observer, seed, steps: boot };
+        let mut session = Self::new(standing, options, wire, recorder, guard, Some(lock));
         session.images = session.versions().await;
-        let whole = wait::until("the stack is whole", WHOLE_DEADLINE, Duration::from_millis(100), || async {
-            let missing = session.observer.missing();
-            if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-        });
-        whole.await.map_err(SessionError::NotWhole)?;
+        session.observer.wait_whole(WHOLE_DEADLINE).await.map_err(SessionError::NotWhole)?;
         Ok(session)
     }
 
@@ -219,30 +201,42 @@ impl Session {
             events: options.events.clone(),
         };
         let (wire, recorder) = new_wire();
-        let stays = guard.is_none();
         let booted = boot::boot(engine, &plan, &recorder, progress).await?;
-        let usage = UsageSampler::start(&booted.stack, &recorder);
-        let mut session = Self {
-            run: run.clone(),
-            stack: booted.stack,
-            observer: booted.observer,
-            seed: booted.seed,
-            boot: booted.steps,
-            recorder,
-            options,
-            wire,
-            images: Vec::new(),
-            guard,
-            usage,
-            stays,
-            _lock: None,
-        };
+        let mut session = Self::new(booted, options, wire, recorder, guard, None);
         session.prove_sales(progress).await?;
         session.images = session.versions().await;
         let standing =
             Standing { stack: session.stack.clone(), seed: session.seed.clone(), boot: session.boot.clone() };
         standing::write(&session.options.stacks(), &standing)?;
         Ok(session)
+    }
+
+    /// A session on a booted stack; `lock` is the right to drill one that stood before.
+    fn new(
+        booted: Booted,
+        options: SessionOptions,
+        wire: Arc<Mutex<Wire>>,
+        recorder: Recorder,
+        guard: Option<Guard>,
+        lock: Option<Lock>,
+    ) -> Self {
+        let Booted { stack, observer, seed, steps } = booted;
+        Self {
+            run: stack.run.clone(),
+            usage: UsageSampler::start(&stack, &recorder),
+            // One that stood before, and one that nobody guards.
+            stays: lock.is_some() || guard.is_none(),
+            images: Vec::new(),
+            boot: steps,
+            stack,
+            observer,
+            seed,
+            recorder,
+            options,
+            wire,
+            guard,
+            _lock: lock,
+        }
     }
 
     /// One real purchase through every entry point.

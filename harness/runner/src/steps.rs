@@ -161,11 +161,12 @@ impl Run<'_> {
     /// Before the first fault of a group: whole and steady. A trigger that does not ask for sales only
     /// needs the stack to be whole: nothing is injected into a sick one.
     async fn wait_before(&self, members: &[Member<'_>], task: &str) -> Result<(), Expired> {
+        let observer = &self.session.observer;
         let trigger = members.first().map(|member| member.step.trigger());
         match trigger {
             Some(Trigger::AtMs(_) | Trigger::FirstSale) => {
-                wait::until(&format!("{task}: whole"), STEADY_DEADLINE, LOOK_PERIOD, || async { self.look_whole() })
-                    .await?;
+                let what = format!("{task}: whole");
+                wait::until(&what, STEADY_DEADLINE, LOOK_PERIOD, || async { observer.look_whole() }).await?;
                 self.stage_all(members, Stage::Steady, "whole");
             }
             _ => {
@@ -249,7 +250,8 @@ impl Run<'_> {
         let healed = session.recorder.now();
         let deadline_ms = members.iter().map(|member| member.step.whole_deadline_ms).max().unwrap_or(0);
         let deadline = Duration::from_millis(deadline_ms);
-        let whole = wait::until("redundancy is whole", deadline, LOOK_PERIOD, || async { self.look_whole() });
+        let whole =
+            wait::until("redundancy is whole", deadline, LOOK_PERIOD, || async { session.observer.look_whole() });
         match whole.await {
             Ok(()) => {
                 let now = session.recorder.now();
@@ -337,7 +339,7 @@ impl Run<'_> {
             if self.interrupted() {
                 return Look::Ready(());
             }
-            if let Look::NotYet(missing) = self.look_whole() {
+            if let Look::NotYet(missing) = self.session.observer.look_whole() {
                 return Look::NotYet(missing);
             }
             let Some(view) = &self.view else { return Look::Ready(()) };
@@ -351,10 +353,5 @@ impl Run<'_> {
             ))
         })
         .await
-    }
-
-    fn look_whole(&self) -> Look<()> {
-        let missing = self.session.observer.missing();
-        if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
     }
 }

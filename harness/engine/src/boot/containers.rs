@@ -12,7 +12,6 @@ use bollard::models::{
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use firedrill_core::history::Role;
-use firedrill_core::ids::RunId;
 use firedrill_core::topology::{NodePlan, Service};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashMap;
@@ -21,11 +20,6 @@ use std::time::Duration;
 /// Containers that are created or started at the same time. The engine serializes much of it: more than
 /// this only makes the first ones, the databases, later.
 const AT_ONCE: usize = 4;
-
-/// Name of a node's container.
-pub(super) fn name(run: &RunId, node: &str) -> String {
-    format!("fd-{run}-{node}")
-}
 
 /// Creates and starts all nodes. Those that wait for nobody come first, in the order of the file.
 pub(super) async fn start_all(stack: &Stack, owner: &str, observer: &Observer) -> Result<(), BootError> {
@@ -153,7 +147,7 @@ fn endpoints(stack: &Stack, plan: &NodePlan<'_>) -> Vec<(String, EndpointSetting
             ipam_config: Some(EndpointIpamConfig { ipv4_address: address, ..Default::default() }),
             ..Default::default()
         };
-        (format!("fd-{}-{network}", stack.run), settings)
+        (labels::name(&stack.run, network), settings)
     };
     plan.service.networks.iter().map(endpoint).collect()
 }
@@ -161,7 +155,7 @@ fn endpoints(stack: &Stack, plan: &NodePlan<'_>) -> Vec<(String, EndpointSetting
 fn host_config(stack: &Stack, node: &Node, service: &Service) -> HostConfig {
     let binds = service.mounts.iter().map(|mount| {
         let mode = if mount.read_only { ":ro" } else { "" };
-        format!("fd-{}-{}:{}{mode}", stack.run, mount.volume, mount.path)
+        format!("{}:{}{mode}", labels::name(&stack.run, &mount.volume), mount.path)
     });
     let bindings = node.ports.iter().map(|(port, host)| {
         let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host.to_string()) };

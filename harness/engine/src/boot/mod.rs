@@ -14,6 +14,7 @@ pub(crate) use containers::CLOCK_FILE;
 use crate::disks;
 use crate::docker::{DockerError, Engine};
 use crate::images::{self, ImageError, Images, Recipe};
+use crate::labels;
 use crate::observe::Observer;
 use crate::prepare::{self, PrepareError, Prepared};
 use crate::progress::Progress;
@@ -259,7 +260,7 @@ async fn create(
             }
         }
         nodes.push(Node {
-            container: containers::name(&plan.run, node.name.as_str()),
+            container: labels::name(&plan.run, node.name.as_str()),
             name: node.name,
             tier: service.tier.clone(),
             kind: service.kind,
@@ -324,11 +325,7 @@ async fn wait_tiers(stack: &Stack, observer: &Observer, watch: &mut Stopwatch<'_
         }
         // A tier that was whole may need another look when a later one changed it.
         if open.is_empty() {
-            let whole = wait::until("the stack is whole", left, Duration::from_millis(50), || async {
-                let missing = observer.missing();
-                if missing.is_empty() { Look::Ready(()) } else { Look::NotYet(missing.join("; ")) }
-            });
-            return match whole.await {
+            return match observer.wait_whole(left).await {
                 Ok(()) => Ok(()),
                 Err(expired) => Err(not_ready(stack, observer, expired).await),
             };

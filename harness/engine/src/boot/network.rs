@@ -15,11 +15,6 @@ use std::net::Ipv4Addr;
 /// outside of the first pools that Docker itself hands out (172.17 to 172.28 on most hosts).
 const POOL: [u8; 2] = [172, 30];
 
-/// Name of a network or volume of a run.
-pub(super) fn name(plan: &Plan, part: &str) -> String {
-    format!("fd-{}-{part}", plan.run)
-}
-
 /// Creates the networks on the first /24 that nobody uses. Another run may take the same one at the same
 /// moment: the engine then refuses the overlap, and the next one is tried.
 pub(super) async fn create(
@@ -62,7 +57,7 @@ async fn taken(engine: &Engine) -> Result<HashSet<[u8; 3]>, BootError> {
 async fn create_all(engine: &Engine, plan: &Plan, topology: &Topology) -> Result<bool, BootError> {
     let mut created: Vec<String> = Vec::new();
     for (network, subnet) in &topology.networks {
-        let name = name(plan, network);
+        let name = labels::name(&plan.run, network);
         let request = NetworkCreateRequest {
             name: name.clone(),
             driver: Some("bridge".to_owned()),
@@ -105,7 +100,7 @@ pub(super) async fn create_volumes(
     disks: &Disks,
 ) -> Result<(), BootError> {
     for volume in &topology.volumes {
-        let name = name(plan, volume);
+        let name = labels::name(&plan.run, volume);
         let request = volume_request(&plan.run, &plan.owner, volume, disks);
         let created = engine.docker.create_volume(request).await;
         created.map_err(DockerError::call(format!("create volume {name}")))?;
@@ -119,14 +114,9 @@ pub(crate) fn volume_request(run: &RunId, owner: &str, volume: &str, disks: &Dis
     let device = disks.devices.get(volume);
     of_volume.extend(device.map(|_| (labels::DISK.to_owned(), disks.image.clone())));
     VolumeCreateRequest {
-        name: Some(volume_name(run, volume)),
+        name: Some(labels::name(run, volume)),
         driver_opts: device.map(|device| disks::volume_options(device)),
         labels: Some(of_volume),
         ..Default::default()
     }
-}
-
-/// Name of a run's volume at the engine.
-pub(crate) fn volume_name(run: &RunId, volume: &str) -> String {
-    format!("fd-{run}-{volume}")
 }

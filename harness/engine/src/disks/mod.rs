@@ -58,11 +58,11 @@ const EXEC_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Name of the container that keeps the file systems of a run mounted. Names of nodes have no dot.
 pub(crate) fn holder(run: &RunId) -> String {
-    format!("fd-{run}-disks.holder")
+    labels::name(run, "disks.holder")
 }
 
 fn images_volume(run: &RunId) -> String {
-    format!("fd-{run}-disks.images")
+    labels::name(run, "disks.images")
 }
 
 /// Makes the file systems. Where the machine does not let us, the stack is booted without them, and the
@@ -235,7 +235,7 @@ pub(crate) async fn thaw_all(engine: &Engine, run: &RunId, disks: &[(String, Str
         return Ok(());
     }
     // The holder has ended, or cannot, for a process of its own hangs: another container does it.
-    let name = format!("fd-{run}-disks.thaw");
+    let name = labels::name(run, "disks.thaw");
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let body = ContainerCreateBody {
         image: Some(image.clone()),

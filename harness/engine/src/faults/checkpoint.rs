@@ -4,7 +4,8 @@
 //! Proof of effect: the position of the last checkpoint in the control file is another one. At a standby,
 //! `CHECKPOINT` may find nothing to do, so only a primary is taken. There is nothing to undo.
 
-use super::{Done, Injector, Memo, Site, sql};
+use super::support::sql;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,9 @@
 //! Proof of effect: the clock is read back by a process that is started in the same way, and from the server
 //! itself, and lies off by the offset. Undo: an offset of nothing.
 
-use super::inside::{self, ROOT};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::inside::{self, ROOT};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::boot::CLOCK_FILE;
 use crate::docker::DockerError;
 use crate::probe;
@@ -122,7 +123,7 @@ impl Injector for ClockSkew {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        if inside::runs(site.stack, node).await? {
+        if state::is_up(site.stack, node).await? {
             return inside::shell(site.stack, node, ROOT, WRITE, &[CLOCK_FILE, "+0"]).await.map(|_| ());
         }
         let archive = no_offset().map_err(|error| InjectorError::failed(node, error))?;
@@ -136,7 +137,7 @@ impl Injector for ClockSkew {
     }
 
     async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: does not run, and will start with the true time", node.name)));
         }
         Ok(all_off_by(node, &clocks(site, node).await?, 0.0))

@@ -5,8 +5,9 @@
 //! Proof of effect: a further connection is refused, or not answered within a second. Undo: they are closed;
 //! the kernel does so when firedrill dies, so somebody else has nothing to do.
 
-use super::inside::PerNode;
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::probe;
 use crate::stack::Node;
 use async_trait::async_trait;
@@ -165,7 +166,7 @@ impl Injector for Connections {
 
     async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
         // What does not run has no connections, and will be there for others.
-        if !super::inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: does not run", node.name)));
         }
         match open(site, node, PATIENCE).await {

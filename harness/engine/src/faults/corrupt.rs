@@ -2,9 +2,9 @@
 //! checksum, where there is no payload), and the checksum is left as it was: the receiver throws the packet
 //! away, and TCP sends it again. What has no checksum (UDP without one, a fragment) is left alone.
 //!
-//! Proof of effect: the queue counted changed packets. See [`super::shaping`].
+//! Proof of effect: the queue counted changed packets. See [`super::support::shaping`].
 
-use super::shaping::{Counted, Shape};
+use super::support::shaping::{Counted, Shape};
 use firedrill_core::fault::catalogue::network::{Chance, Traffic};
 
 /// See the module.
@@ -18,7 +18,7 @@ impl Shape for Corrupt {
     }
 
     fn arguments(&self) -> Vec<String> {
-        ["--mode", "corrupt", "--ppm", &super::shaping::ppm(self.0.percent)].map(str::to_owned).to_vec()
+        ["--mode", "corrupt", "--ppm", &super::support::shaping::ppm(self.0.percent)].map(str::to_owned).to_vec()
     }
 
     fn percent(&self) -> f64 {

@@ -4,8 +4,9 @@
 //! Proof of effect: the quota is read back, and the kernel counted throttled periods; or, where it counted
 //! none, the node was seen to use less than the quota for a second. Undo: the quota that it had.
 
-use super::inside::PerNode;
-use super::{Done, Injector, InjectorError, Memo, Site, limits, state};
+use super::support::{limits, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use bollard::models::ContainerUpdateBody;

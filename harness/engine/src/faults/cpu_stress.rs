@@ -4,7 +4,8 @@
 //! Proof of effect: the CPU time that they have used, by the kernel. Undo: exactly the processes with this
 //! step's mark in their command line are ended.
 
-use super::{Done, Injector, Memo, Site, inside, state};
+use super::support::{inside, state};
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::resource;
@@ -75,7 +76,7 @@ impl Injector for CpuStress {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        if inside::runs(site.stack, node).await? {
+        if state::is_up(site.stack, node).await? {
             inside::end_marked(site.stack, node, &mark(site)).await?;
         }
         Ok(())
@@ -83,7 +84,7 @@ impl Injector for CpuStress {
 
     async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
         let gone = format!("{}: no busy loop is left", node.name);
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(gone));
         }
         Ok(inside::marked(site.stack, node, &mark(site)).await?.is_empty().then_some(gone))

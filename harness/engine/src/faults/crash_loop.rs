@@ -5,17 +5,18 @@
 //! Whoever did not run the task has to see the node live for a while: a kill that was under way when the
 //! harness died comes true later.
 
-use super::orderly::Before;
-use super::{Done, Injector, Memo, Site, state};
+use super::support::orderly::Before;
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::docker::DockerError;
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use firedrill_core::fault::catalogue::node::CrashLoop as Rhythm;
-use firedrill_core::ids::NodeName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -25,10 +26,10 @@ use tokio::time::timeout;
 /// See the module.
 pub(super) struct CrashLoop {
     rhythm: Rhythm,
-    /// What loops, by node.
-    loops: Mutex<BTreeMap<NodeName, Loop>>,
-    /// The later starts that the engine reported, by node.
-    starts: Mutex<BTreeMap<NodeName, BTreeSet<String>>>,
+    /// What loops.
+    loops: PerNode<Loop>,
+    /// The later starts that the engine reported.
+    starts: PerNode<BTreeSet<String>>,
 }
 
 /// A task that kills and starts a node. It is aborted when this is dropped.
@@ -49,7 +50,7 @@ const STEADY_DEADLINE: Duration = Duration::from_secs(15);
 
 impl CrashLoop {
     pub(super) fn new(rhythm: &Rhythm) -> Self {
-        Self { rhythm: rhythm.clone(), loops: Mutex::default(), starts: Mutex::default() }
+        Self { rhythm: rhythm.clone(), loops: PerNode::default(), starts: PerNode::default() }
     }
 }
 
@@ -93,10 +94,6 @@ async fn kill(docker: &Docker, container: &str) -> Result<(), bollard::errors::E
     docker.kill_container(container, Some(options)).await
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[async_trait]
 impl Injector for CrashLoop {
     async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
@@ -107,7 +104,7 @@ impl Injector for CrashLoop {
         let docker = site.stack.engine.docker.clone();
         let killed = kill(&docker, &node.container).await;
         killed.map_err(DockerError::call(format!("{}: kill", node.name)))?;
-        lock(&self.loops).insert(node.name.clone(), Loop::start(docker, node.container.clone(), &self.rhythm));
+        self.loops.put(node, Loop::start(docker, node.container.clone(), &self.rhythm));
         Ok(())
     }
 
@@ -115,16 +112,15 @@ impl Injector for CrashLoop {
         let before: Before = memo.read(node)?;
         let state = state::state(site.stack, node).await?;
         let later = before.later_start(node, &state)?;
-        let mut starts = lock(&self.starts);
-        let starts = starts.entry(node.name.clone()).or_default();
+        let mut starts = self.starts.take(node).unwrap_or_default();
         starts.extend(later);
         let (count, last) = (starts.len(), starts.last().cloned().unwrap_or_default());
+        self.starts.put(node, starts);
         Ok((count >= STARTS).then(|| format!("{}: started anew {count} times, last at {last}", node.name)))
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        let running = lock(&self.loops).remove(&node.name);
-        match running {
+        match self.loops.take(node) {
             Some(running) => {
                 running.end().await;
                 state::start(site.stack, node).await
@@ -144,7 +140,7 @@ async fn start_to_stay(site: &Site<'_>, node: &Node) -> Done<()> {
     let look = async || {
         state::start(site.stack, node).await?;
         let state = state::state(site.stack, node).await?;
-        let mut life = lock(&life);
+        let mut life = life.lock().unwrap_or_else(PoisonError::into_inner);
         let same = life.as_ref().filter(|(at, _)| *at == state.started_at && state.running == Some(true));
         let lived = same.map_or(Duration::ZERO, |(_, since)| since.elapsed());
         if same.is_none() {

@@ -1,9 +1,9 @@
 //! `delay`: every packet waits before it goes on, uniform around a mean; the order of one direction is kept.
 //!
 //! Proof of effect: enough packets were held, and the mean of the times that the queue measured is the one
-//! that was asked for. See [`super::shaping`].
+//! that was asked for. See [`super::support::shaping`].
 
-use super::shaping::{Counted, Shape};
+use super::support::shaping::{Counted, Shape};
 use firedrill_core::fault::catalogue::network::{Delay, Traffic};
 use std::time::Duration;
 

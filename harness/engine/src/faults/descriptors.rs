@@ -9,8 +9,10 @@
 //! each process that still lives; one that was born meanwhile inherited a limit lower than any process had
 //! before, and gets the lowest of those.
 
-use super::inside::{self, PerNode, ROOT};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::inside::{self, ROOT};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::resource;
@@ -182,7 +184,7 @@ impl Injector for Descriptors {
 
     async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
         self.lowered.take(node);
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(());
         }
         let (before, now) = (memo.read::<Processes>(node)?, list(site, node).await?);
@@ -199,7 +201,7 @@ impl Injector for Descriptors {
     }
 
     async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        if !inside::runs(site.stack, node).await? {
+        if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: no process is left", node.name)));
         }
         let (before, now) = (memo.read::<Processes>(node)?, list(site, node).await?);

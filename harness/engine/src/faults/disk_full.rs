@@ -4,7 +4,8 @@
 //! Proof of effect: the free space is read back, and a write fails for want of space. Undo: exactly this
 //! file is removed, and the node is started where it has ended: many services do end when they cannot write.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::disks;
 use crate::stack::{Node, Stack};
 use async_trait::async_trait;

@@ -9,7 +9,8 @@
 //! Proof of effect: synced writes in the volume, made in the node, take as long as asked for. Undo: the limit
 //! is taken away. A node that is started anew has a new cgroup without it.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::disks;
 use crate::stack::Node;
 use async_trait::async_trait;

@@ -8,26 +8,27 @@
 //! Proof of effect: a write of a process that is made for it does not come back. Undo: the file system is
 //! thawed; the undo shows when such a write comes back, and the one of the proof has come back too.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::disks;
 use crate::docker::DockerError;
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use firedrill_core::ids::NodeName;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct DiskStall {
-    switches: Mutex<BTreeMap<NodeName, Switch>>,
+    switches: PerNode<Arc<Mutex<Switch>>>,
 }
 
 /// The connection to a dead man's switch: it thaws when this is dropped.
@@ -128,14 +129,14 @@ impl Injector for DiskStall {
         };
         let mut switch = Switch { input, output };
         switch.wait_for(node, "armed").await?;
-        self.switches.lock().await.insert(node.name.clone(), switch);
+        self.switches.put(node, Arc::new(Mutex::new(switch)));
         Ok(())
     }
 
     async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        let mut switches = self.switches.lock().await;
-        let switch = switches.get_mut(&node.name);
+        let switch = self.switches.get(node);
         let switch = switch.ok_or_else(|| InjectorError::failed(node, "nothing is armed to freeze its volume"))?;
+        let mut switch = switch.lock().await;
         let written = match switch.input.write_all(b"freeze\n").await {
             Ok(()) => switch.input.flush().await,
             error => error,
@@ -153,7 +154,7 @@ impl Injector for DiskStall {
     async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
         let frozen: Frozen = memo.read(node)?;
         disks::run_ok(site.stack, THAW, &[&frozen.volume, &frozen.token]).await?;
-        self.switches.lock().await.remove(&node.name);
+        drop(self.switches.take(node));
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 //! socket, with a mark that spares it from being copied again. What arrives is sent again to the node's own
 //! address.
 //!
-//! Proof of effect: the queue counted copies. See [`super::shaping`].
+//! Proof of effect: the queue counted copies. See [`super::support::shaping`].
 
-use super::shaping::{Counted, Shape};
+use super::support::shaping::{Counted, Shape};
 use firedrill_core::fault::catalogue::network::{Chance, Traffic};
 
 /// See the module.
@@ -18,7 +18,7 @@ impl Shape for Duplicate {
     }
 
     fn arguments(&self) -> Vec<String> {
-        ["--mode", "duplicate", "--ppm", &super::shaping::ppm(self.0.percent)].map(str::to_owned).to_vec()
+        ["--mode", "duplicate", "--ppm", &super::support::shaping::ppm(self.0.percent)].map(str::to_owned).to_vec()
     }
 
     fn percent(&self) -> f64 {

@@ -4,10 +4,10 @@
 //! Proof of effect: the kernel shows the very processes, by number and start time, as stopped. Undo:
 //! SIGCONT to them and to nobody else.
 
-use super::kill_process::hold;
-use super::process::{self, Choice};
-use super::signal::{Grip, Signal};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::process::{self, Choice};
+use super::support::signal::{Grip, Signal};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::node::Process;
@@ -35,7 +35,7 @@ impl Injector for FreezeProcess {
     }
 
     async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        hold(&self.grip, site, node, &memo.read(node)?).await
+        process::hold(&self.grip, site, node, &memo.read(node)?).await
     }
 
     async fn inject(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {

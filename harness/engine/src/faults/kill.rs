@@ -5,9 +5,10 @@
 //! Proof of effect: the engine reports the container as ended with code 137 (128 + 9). Undo: start it
 //! again; whether it rejoins is judged by the observers.
 
-use super::orderly::{Before, Calls, ENGINE_DELAY};
-use super::signal::{self, Grip, HostProcess, Signal};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::orderly::{Before, Calls, ENGINE_DELAY};
+use super::support::signal::{self, Grip, HostProcess, Signal};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use async_trait::async_trait;
@@ -30,7 +31,7 @@ struct Hit {
 }
 
 /// Exit code of a process that SIGKILL ended.
-pub(super) const KILLED: i64 = 137;
+const KILLED: i64 = 137;
 
 #[async_trait]
 impl Injector for Kill {

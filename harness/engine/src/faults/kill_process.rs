@@ -3,9 +3,10 @@
 //! Proof of effect: the very processes, by number and start time, are gone. Undo: there is nothing to undo,
 //! whoever supervises them starts others; where the node ended with them, it is started.
 
-use super::process::{self, Choice};
-use super::signal::{self, Grip, Signal};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::process::{self, Choice};
+use super::support::signal::{Grip, Signal};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;
@@ -36,7 +37,7 @@ impl Injector for KillProcess {
     }
 
     async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        hold(&self.grip, site, node, &memo.read(node)?).await
+        process::hold(&self.grip, site, node, &memo.read(node)?).await
     }
 
     async fn inject(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
@@ -91,14 +92,4 @@ impl KillProcess {
         let seen = process::list(site, node).await?;
         Ok(process::count_fitting(&seen, &self.which.command) >= choice.of)
     }
-}
-
-/// Holds the chosen processes by the numbers that this machine's kernel has for them, where it runs them.
-pub(super) async fn hold(grip: &Grip, site: &Site<'_>, node: &Node, choice: &Choice) -> Done<()> {
-    let first = signal::first(site.stack, node).await?;
-    let found = first.and_then(|first| first.beside(&choice.keys())).unwrap_or_default();
-    let held: Vec<_> = found.iter().filter_map(signal::HostProcess::hold).collect();
-    // All or none: where one is missing, the engine's way finds out which.
-    grip.keep(node, if held.len() == choice.chosen.len() { held } else { Vec::new() });
-    Ok(())
 }

@@ -4,21 +4,19 @@
 //! Proof of effect: the interfaces, read back from the kernel. A published port is cut off too, and so are
 //! firedrill's own observers.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::in_namespace::{Change, undone_by};
+use super::{Done, InjectorError, Site};
 use crate::docker::Output;
 use crate::stack::Node;
-use crate::toolbox::{Command, Held, Spec, ToolboxError, look};
+use crate::toolbox::{Command, Held, Spec, look};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 /// See the module.
-#[derive(Default)]
-pub(super) struct LinkDown {
-    held: Held,
-}
+pub(super) struct LinkDown;
 
 #[derive(Serialize, Deserialize)]
-struct Links {
+pub(super) struct Links {
     spec: Spec,
     names: Vec<String>,
     /// Routes that come back only if they are set again.
@@ -65,48 +63,39 @@ fn read(node: &Node, outputs: &[Output]) -> Done<(Cables, Vec<String>)> {
 }
 
 #[async_trait]
-impl Injector for LinkDown {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, "link-down").await?;
+impl Change for LinkDown {
+    const NAME: &'static str = "link-down";
+
+    type Plan = Links;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Links> {
         let (links, routes) = read(node, &look(site, node, &question()).await?)?;
         if links.is_empty() || links.iter().any(|(_, up)| !up) {
             let why = format!("not all of its interfaces are up: {links:?}");
-            return Err(InjectorError::impossible(node, "link-down", why));
+            return Err(InjectorError::impossible(node, Self::NAME, why));
         }
-        Memo::of(node, &plan(links.into_iter().map(|(name, _)| name).collect(), routes))
+        Ok(plan(links.into_iter().map(|(name, _)| name).collect(), routes))
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read::<Links>(node)?.spec).await?)
+    fn spec(plan: &Links) -> &Spec {
+        &plan.spec
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        let (links, _) = read(node, &self.held.run(node, &question()).await?)?;
+    async fn effect(&self, held: &Held, _site: &Site<'_>, node: &Node, _plan: &Links) -> Done<Option<String>> {
+        let (links, _) = read(node, &held.run(node, &question()).await?)?;
         let down = !links.is_empty() && links.iter().all(|(_, up)| !up);
         let names: Vec<&str> = links.iter().map(|(name, _)| name.as_str()).collect();
         Ok(down.then(|| format!("{}: {} read back as down", node.name, names.join(", "))))
     }
 
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read::<Links>(node)?.spec).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        let wanted: Links = memo.read(node)?;
-        let outputs = match look(site, node, &question()).await {
-            Err(ToolboxError::NotRunning { .. }) => {
-                return Ok(Some(format!("{}: does not run, its network is gone with it", node.name)));
-            }
-            outputs => outputs?,
-        };
-        let (links, routes) = read(node, &outputs)?;
-        let up = links.iter().all(|(_, up)| *up) && wanted.routes.iter().all(|route| routes.contains(route));
-        let names = wanted.names.join(", ");
-        Ok(up.then(|| format!("{}: {names} up, {} routes as before", node.name, wanted.routes.len())))
+    async fn undone(&self, site: &Site<'_>, node: &Node, plan: &Links) -> Done<Option<String>> {
+        undone_by(site, node, &question(), |outputs| {
+            let (links, routes) = read(node, outputs)?;
+            let up = links.iter().all(|(_, up)| *up) && plan.routes.iter().all(|route| routes.contains(route));
+            let names = plan.names.join(", ");
+            Ok(up.then(|| format!("{}: {names} up, {} routes as before", node.name, plan.routes.len())))
+        })
+        .await
     }
 }
 

@@ -5,8 +5,9 @@
 //! Proof of effect: `pg_stat_activity`, read by another session, shows it as idle in a transaction with an
 //! identifier and a snapshot. Undo: sessions of its name are ended; see [`sql`].
 
-use super::held::Held;
-use super::{Done, Injector, Memo, Site, sql};
+use super::support::sql;
+use super::{Done, Injector, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use tokio_postgres::Client;
@@ -14,7 +15,7 @@ use tokio_postgres::Client;
 /// See the module.
 #[derive(Default)]
 pub(super) struct LongTransaction {
-    sessions: Held<Client>,
+    sessions: PerNode<Client>,
 }
 
 /// Locks every table as reading it does, which is what pg_dump does as well, and takes the identifier.
@@ -53,7 +54,7 @@ impl Injector for LongTransaction {
         let database = database(node, &client).await?;
         let session = sql::open_kept(site, node, database).await?;
         session.batch_execute(OPEN).await.map_err(sql::failed(node, "open the transaction"))?;
-        self.sessions.put(&node.name, session);
+        self.sessions.put(node, session);
         Ok(())
     }
 
@@ -79,7 +80,7 @@ impl Injector for LongTransaction {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        drop(self.sessions.take(&node.name));
+        drop(self.sessions.take(node));
         sql::end_kept(site, node).await
     }
 

@@ -3,9 +3,9 @@
 //! Proof of effect: the rule's own counters. A rule before it that does nothing counts all packets that are
 //! meant, so the share that was lost is measured too.
 
-use super::partition::{Cut, taken};
-use super::traffic::{self, Match};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::in_namespace::Change;
+use super::support::traffic::{self, Cut, Match, taken};
+use super::{Done, Site};
 use crate::stack::Node;
 use crate::toolbox::{Counters, Held, Ruleset, Spec, Table};
 use async_trait::async_trait;
@@ -14,7 +14,6 @@ use firedrill_core::fault::catalogue::network::Chance;
 /// See the module.
 pub(super) struct Loss {
     chance: Chance,
-    held: Held,
 }
 
 /// Packets of our own that a look sends at most to each peer, where there is no traffic.
@@ -22,7 +21,7 @@ const PROBES_MAX: f64 = 50.0;
 
 impl Loss {
     pub(super) fn new(chance: &Chance) -> Self {
-        Self { chance: chance.clone(), held: Held::default() }
+        Self { chance: chance.clone() }
     }
 
     /// As many packets as three losses need on average.
@@ -49,43 +48,33 @@ fn describe(node: &Node, cut: &Cut, counters: &Counters) -> Option<String> {
 }
 
 #[async_trait]
-impl Injector for Loss {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, "loss").await?;
+impl Change for Loss {
+    const NAME: &'static str = "loss";
+
+    type Plan = Cut;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Cut> {
         let traffic = &self.chance.traffic;
-        let peers = traffic::peers(site, node, traffic, "loss")?;
+        let peers = traffic::peers(site, node, traffic, Self::NAME)?;
         let mut rules = Ruleset::new(&site.stack.run, site.step);
         traffic::add_rules(&mut rules, Table::Filter, traffic, &peers, |found| self.tails(found));
         let mut probe = traffic::probe(traffic, &peers);
         probe.packets = u32::try_from(self.probes()).unwrap_or(1);
         // Answers to TCP are what arrives.
         probe.tcp = probe.tcp.repeat(self.probes());
-        Memo::of(node, &Cut { spec: Spec::of_rules(&rules), probe, peers: peers.names })
+        Ok(Cut { spec: Spec::of_rules(&rules), probe, peers: peers.names })
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read::<Cut>(node)?.spec).await?)
+    fn spec(plan: &Cut) -> &Spec {
+        &plan.spec
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        let cut: Cut = memo.read(node)?;
-        if let Some(text) = describe(node, &cut, &self.held.count(node).await?) {
+    async fn effect(&self, held: &Held, _site: &Site<'_>, node: &Node, plan: &Cut) -> Done<Option<String>> {
+        if let Some(text) = describe(node, plan, &held.count(node).await?) {
             return Ok(Some(text));
         }
-        self.held.probe(node, &cut.probe).await?;
-        let text = describe(node, &cut, &self.held.count(node).await?);
+        held.probe(node, &plan.probe).await?;
+        let text = describe(node, plan, &held.count(node).await?);
         Ok(text.map(|text| format!("{text}, a test of ours among them")))
-    }
-
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read::<Cut>(node)?.spec).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        Ok(self.held.undone(site, node, &memo.read::<Cut>(node)?.spec).await?)
     }
 }

@@ -4,9 +4,10 @@
 //! Proof of effect: the limit is read back from the engine and, by its statistics, from the node's cgroup.
 //! Undo: the limit that it had; where the node ended for want of memory, it is started.
 
-use super::inside::PerNode;
-use super::limits::{self, MemoryBefore, mib};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::limits::{self, MemoryBefore, mib};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::resource;

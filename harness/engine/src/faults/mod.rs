@@ -4,6 +4,8 @@
 //! their deadlines and the undo record are the business of [`Injection`], which drives the core's state
 //! machine ([`firedrill_core::fault::Lifecycle`]); so a new fault cannot forget any of it.
 //!
+//! What only changes a node's network namespace is a [`Change`], of which [`InNamespace`] makes the injector.
+//!
 //! What an injector must keep to:
 //!
 //! * `prepare` has no side effect on the node. What it returns, the [`Memo`], goes into the undo record:
@@ -13,10 +15,8 @@
 //!   was never or only half injected, when the node was killed, restarted or removed meanwhile, and by
 //!   another process, on an injector that knows only its parameters and the memo.
 
-mod cache;
 mod checkpoint;
 mod clock_skew;
-mod commands;
 mod connections;
 mod corrupt;
 mod cpu_quota;
@@ -27,26 +27,22 @@ mod descriptors;
 mod disk_full;
 mod disk_slow;
 mod disk_stall;
-mod dns;
+mod dns_failure;
+mod dns_wrong;
 mod duplicate;
 mod freeze_process;
-mod held;
 mod injection;
-mod inside;
 mod kill;
 mod kill_process;
-mod limits;
 mod link_down;
 mod long_transaction;
 mod loss;
 mod memo;
 mod memory_limit;
-mod orderly;
 mod out_of_memory;
 mod partition;
 mod pause;
 mod pool_detach;
-mod process;
 mod quota_lock;
 mod rate_limit;
 mod recreate;
@@ -60,17 +56,13 @@ mod reset;
 mod restart;
 mod rolling_restart;
 mod sentinel_failover;
-mod shaping;
-mod signal;
-mod sql;
-mod state;
 mod stop;
-mod traffic;
+mod support;
 mod undo;
 
 pub use injection::{FaultError, Injection};
 pub use memo::Memo;
-pub use shaping::netem::in_kernel as netem_in_kernel;
+pub use support::shaping::netem::in_kernel as netem_in_kernel;
 pub use undo::{UndoRecord, undo_all};
 
 use crate::docker::DockerError;
@@ -82,6 +74,8 @@ use async_trait::async_trait;
 use firedrill_core::fault::target::Candidate;
 use firedrill_core::fault::{Fault, TargetError};
 use firedrill_core::ids::{NodeName, StepId};
+use support::in_namespace::{Change, InNamespace};
+use support::shaping::Shaper;
 use thiserror::Error;
 
 /// Where a fault is done: the stack, and what is known about it at this moment.
@@ -180,6 +174,10 @@ pub trait Injector: Send + Sync {
     }
 }
 
+fn in_namespace(change: impl Change + 'static) -> Box<dyn Injector> {
+    Box::new(InNamespace::new(change))
+}
+
 /// The registry.
 pub fn injector(fault: &Fault) -> Box<dyn Injector> {
     match fault {
@@ -192,17 +190,17 @@ pub fn injector(fault: &Fault) -> Box<dyn Injector> {
         Fault::KillProcess(which) => Box::new(kill_process::KillProcess::new(which)),
         Fault::FreezeProcess(which) => Box::new(freeze_process::FreezeProcess::new(which)),
         Fault::RollingRestart(stop) => Box::new(rolling_restart::RollingRestart::new(stop)),
-        Fault::Partition(p) => Box::new(partition::Partition::new(&p.traffic, p.by)),
-        Fault::LinkDown => Box::new(link_down::LinkDown::default()),
-        Fault::Delay(p) => Box::new(shaping::Shaper::new(p.clone())),
-        Fault::Loss(p) => Box::new(loss::Loss::new(p)),
-        Fault::Duplicate(p) => Box::new(shaping::Shaper::new(duplicate::Duplicate(p.clone()))),
-        Fault::Corrupt(p) => Box::new(shaping::Shaper::new(corrupt::Corrupt(p.clone()))),
-        Fault::Reorder(p) => Box::new(shaping::Shaper::new(p.clone())),
-        Fault::RateLimit(p) => Box::new(rate_limit::RateLimit::new(p)),
+        Fault::Partition(p) => in_namespace(partition::Partition::new(&p.traffic, p.by)),
+        Fault::LinkDown => in_namespace(link_down::LinkDown),
+        Fault::Delay(p) => in_namespace(Shaper(p.clone())),
+        Fault::Loss(p) => in_namespace(loss::Loss::new(p)),
+        Fault::Duplicate(p) => in_namespace(Shaper(duplicate::Duplicate(p.clone()))),
+        Fault::Corrupt(p) => in_namespace(Shaper(corrupt::Corrupt(p.clone()))),
+        Fault::Reorder(p) => in_namespace(Shaper(p.clone())),
+        Fault::RateLimit(p) => in_namespace(rate_limit::RateLimit::new(p)),
         Fault::Reset(p) => Box::new(reset::Reset::new(p)),
-        Fault::DnsFailure(p) => Box::new(dns::DnsFailure::new(p)),
-        Fault::DnsWrong(p) => Box::new(dns::DnsWrong::new(p)),
+        Fault::DnsFailure(p) => in_namespace(dns_failure::DnsFailure::new(p)),
+        Fault::DnsWrong(p) => in_namespace(dns_wrong::DnsWrong::new(p)),
         Fault::CpuQuota(parameters) => Box::new(cpu_quota::CpuQuota::new(parameters)),
         Fault::CpuStress(parameters) => Box::new(cpu_stress::CpuStress::new(parameters)),
         Fault::MemoryLimit(parameters) => Box::new(memory_limit::MemoryLimit::new(parameters)),
@@ -214,7 +212,7 @@ pub fn injector(fault: &Fault) -> Box<dyn Injector> {
         Fault::Connections(parameters) => Box::new(connections::Connections::new(parameters)),
         Fault::ClockSkew(parameters) => Box::new(clock_skew::ClockSkew::new(parameters)),
         Fault::ReplayPause => Box::new(replay_pause::ReplayPause),
-        Fault::ReplicationCut => Box::new(replication_cut::ReplicationCut::default()),
+        Fault::ReplicationCut => in_namespace(replication_cut::ReplicationCut),
         Fault::QuotaLock(parameters) => Box::new(quota_lock::QuotaLock::new(parameters)),
         Fault::LongTransaction => Box::new(long_transaction::LongTransaction::default()),
         Fault::Checkpoint => Box::new(checkpoint::Checkpoint),

@@ -7,9 +7,11 @@
 //! limit that it had, the file and the taker go, the victim's score is put back, and a node that ended is
 //! started.
 
-use super::inside::{self, PerNode, ROOT, Said};
-use super::limits::{self, MemoryBefore, mib};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::inside::{self, ROOT, Said};
+use super::support::limits::{self, MemoryBefore, mib};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;
@@ -173,7 +175,7 @@ impl Injector for OutOfMemory {
         self.taker.take(node);
         // First: under the limit nothing could be run inside.
         before.limit.restore(site.stack, node).await?;
-        if inside::runs(site.stack, node).await? {
+        if state::is_up(site.stack, node).await? {
             inside::end_marked(site.stack, node, &file(site)).await?;
             inside::shell(site.stack, node, ROOT, "rm -f \"$1\"", &[&file(site)]).await?;
             if let Some(victim) = &before.victim {

@@ -8,38 +8,28 @@
 //! Proof of effect: the rules counted packets. Where there is no traffic, a few packets of our own are sent
 //! from inside the namespace, which the rules must count too.
 
-use super::traffic::{self, Match};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::in_namespace::Change;
+use super::support::traffic::{self, Cut, Match, OWN_REFUSALS, taken};
+use super::{Done, Site};
 use crate::stack::Node;
-use crate::toolbox::{Counters, Held, Hook, Probe, Ruleset, Spec, Table};
+use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::{Direction, Refusal, Traffic};
-use serde::{Deserialize, Serialize};
 
 /// See the module.
 pub(super) struct Partition {
     traffic: Traffic,
     by: Refusal,
-    held: Held,
-}
-
-/// What a fault of rules remembers: `loss` and `replication-cut` as well.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Cut {
-    pub(super) spec: Spec,
-    pub(super) probe: Probe,
-    /// Names of the peers, for messages.
-    pub(super) peers: Vec<String>,
 }
 
 impl Partition {
     pub(super) fn new(traffic: &Traffic, by: Refusal) -> Self {
-        Self { traffic: traffic.clone(), by, held: Held::default() }
+        Self { traffic: traffic.clone(), by }
     }
 }
 
 /// What follows a match for each way to refuse.
-pub(super) fn tails(by: Refusal, found: &Match) -> Vec<String> {
+fn tails(by: Refusal, found: &Match) -> Vec<String> {
     let until = Ruleset::expiring();
     match (by, found.protocol) {
         (Refusal::Drop, _) => vec![format!("{until} -j DROP")],
@@ -56,31 +46,14 @@ pub(super) fn tails(by: Refusal, found: &Match) -> Vec<String> {
 const REFUSALS: [&str; 2] =
     ["-p tcp -m tcp --tcp-flags RST RST -j RETURN", "-p icmp -m icmp --icmp-type communication-prohibited -j RETURN"];
 
-/// By these the node's own programs are refused: the kernel makes them in the peer's name.
-pub(super) const OWN_REFUSALS: &str = "-i lo -j RETURN";
-
-/// Packets that rules took away.
-pub(super) fn taken(counters: &Counters) -> u64 {
-    counters.packets(&["DROP", "REJECT"])
-}
-
-/// Looks at the counters, and where they stand still sends packets of our own for the next look.
-pub(super) async fn effect(held: &Held, node: &Node, cut: &Cut, how: &str) -> Done<Option<String>> {
-    let seen = taken(&held.count(node).await?);
-    if seen > 0 {
-        return Ok(Some(format!("{}: {seen} packets {how}, to or from {}", node.name, cut.peers.join(", "))));
-    }
-    held.probe(node, &cut.probe).await?;
-    let seen = taken(&held.count(node).await?);
-    let text = || format!("{}: {seen} packets of a test {how}, to or from {}", node.name, cut.peers.join(", "));
-    Ok((seen > 0).then(text))
-}
-
 #[async_trait]
-impl Injector for Partition {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, "partition").await?;
-        let peers = traffic::peers(site, node, &self.traffic, "partition")?;
+impl Change for Partition {
+    const NAME: &'static str = "partition";
+
+    type Plan = Cut;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Cut> {
+        let peers = traffic::peers(site, node, &self.traffic, Self::NAME)?;
         let mut rules = Ruleset::new(&site.stack.run, site.step);
         if self.by == Refusal::Reject && self.traffic.direction == Direction::Both {
             rules.add(Table::Filter, Hook::Output, REFUSALS.map(str::to_owned));
@@ -88,30 +61,26 @@ impl Injector for Partition {
         }
         traffic::add_rules(&mut rules, Table::Filter, &self.traffic, &peers, |found| tails(self.by, found));
         let probe = traffic::probe(&self.traffic, &peers);
-        Memo::of(node, &Cut { spec: Spec::of_rules(&rules), probe, peers: peers.names })
+        Ok(Cut { spec: Spec::of_rules(&rules), probe, peers: peers.names })
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read::<Cut>(node)?.spec).await?)
+    fn spec(plan: &Cut) -> &Spec {
+        &plan.spec
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
+    async fn effect(&self, held: &Held, _site: &Site<'_>, node: &Node, plan: &Cut) -> Done<Option<String>> {
         let how = match self.by {
             Refusal::Drop => "dropped",
             Refusal::Reject => "refused",
         };
-        effect(&self.held, node, &memo.read(node)?, how).await
-    }
-
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read::<Cut>(node)?.spec).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        Ok(self.held.undone(site, node, &memo.read::<Cut>(node)?.spec).await?)
+        let peers = plan.peers.join(", ");
+        let seen = taken(&held.count(node).await?);
+        if seen > 0 {
+            return Ok(Some(format!("{}: {seen} packets {how}, to or from {peers}", node.name)));
+        }
+        // Where there is no traffic, packets of our own are there for the next look.
+        held.probe(node, &plan.probe).await?;
+        let seen = taken(&held.count(node).await?);
+        Ok((seen > 0).then(|| format!("{}: {seen} packets of a test {how}, to or from {peers}", node.name)))
     }
 }

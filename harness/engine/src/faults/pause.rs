@@ -4,7 +4,8 @@
 //! Proof of effect: the engine reports the container as paused; where this machine's kernel runs it, what
 //! the kernel says about its freezer is added. Undo: thaw it. A node that was killed meanwhile stays so.
 
-use super::{Done, Injector, Memo, Site, signal, state};
+use super::support::{signal, state};
+use super::{Done, Injector, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use async_trait::async_trait;

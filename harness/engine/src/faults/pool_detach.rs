@@ -6,9 +6,11 @@
 //!
 //! Proof of effect: `show pool_nodes` of this Pgpool says down. Undo: `pcp_attach_node`, where it is still out.
 
-use super::held::{Background, Held};
-use super::{Done, Injector, InjectorError, Memo, Site, commands, state};
+use super::support::background::Background;
+use super::support::{inside, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::DockerError;
+use crate::per_node::PerNode;
 use crate::probe::{connect_postgres, describe_postgres};
 use crate::stack::{Node, Stack};
 use async_trait::async_trait;
@@ -23,7 +25,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 /// See the module.
 pub(super) struct PoolDetach {
     parameters: Parameters,
-    keepers: Held<Background>,
+    keepers: PerNode<Background>,
 }
 
 const FAULT: &str = "pool-detach";
@@ -153,7 +155,7 @@ async fn look_again(stack: &Stack, node: &Node, out: &Out, client: &mut Option<C
 
 impl PoolDetach {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        Self { parameters: parameters.clone(), keepers: Held::default() }
+        Self { parameters: parameters.clone(), keepers: PerNode::default() }
     }
 
     fn choose(&self, node: &Node, backends: &[Backend]) -> Done<Out> {
@@ -186,7 +188,7 @@ impl Injector for PoolDetach {
         let out: Out = memo.read(node)?;
         pcp(site.stack, node, "pcp_detach_node", &out).await?;
         let (stack, own) = (site.stack.clone(), node.clone());
-        self.keepers.put(&node.name, Background::start(|stop| keep_out(stack, own, out, stop)));
+        self.keepers.put(node, Background::start(|stop| keep_out(stack, own, out, stop)));
         Ok(())
     }
 
@@ -197,7 +199,7 @@ impl Injector for PoolDetach {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        if let Some(keeper) = self.keepers.take(&node.name) {
+        if let Some(keeper) = self.keepers.take(node) {
             keeper.end().await;
         }
         let out: Out = memo.read(node)?;
@@ -215,7 +217,7 @@ impl Injector for PoolDetach {
         }
         // An order of a harness that died a moment ago may still be under way. One that Pgpool has queued shows
         // within a second, and the watcher undoes it in the next.
-        if commands::runs(site.stack, node, "pcp_detach_node").await? {
+        if inside::has_command(site.stack, node, "pcp_detach_node").await? {
             return Ok(None);
         }
         let up = is_up(site.stack, node, &out).await?;

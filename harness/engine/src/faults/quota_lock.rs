@@ -9,8 +9,9 @@
 //! Proof of effect: `pg_locks`, read by another session, shows all of them as granted to this session. Undo:
 //! sessions of its name are ended; see [`sql`].
 
-use super::held::Held;
-use super::{Done, Injector, InjectorError, Memo, Site, sql};
+use super::support::sql;
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::database::QuotaLock as Parameters;
@@ -20,7 +21,7 @@ use tokio_postgres::Client;
 /// See the module.
 pub(super) struct QuotaLock {
     parameters: Parameters,
-    sessions: Held<Client>,
+    sessions: PerNode<Client>,
 }
 
 const FAULT: &str = "quota-lock";
@@ -42,7 +43,7 @@ const fn key(quota: i64) -> i64 {
 
 impl QuotaLock {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        Self { parameters: parameters.clone(), sessions: Held::default() }
+        Self { parameters: parameters.clone(), sessions: PerNode::default() }
     }
 
     async fn find(&self, site: &Site<'_>, node: &Node) -> Done<Locks> {
@@ -90,7 +91,7 @@ impl Injector for QuotaLock {
         let taking =
             "select pg_advisory_xact_lock(key) from unnest($1::int8[]) with ordinality as k (key, n) order by n";
         session.execute(taking, &[&locks.keys]).await.map_err(sql::failed(node, "take the locks"))?;
-        self.sessions.put(&node.name, session);
+        self.sessions.put(node, session);
         Ok(())
     }
 
@@ -110,7 +111,7 @@ impl Injector for QuotaLock {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        drop(self.sessions.take(&node.name));
+        drop(self.sessions.take(node));
         sql::end_kept(site, node).await
     }
 

@@ -3,9 +3,11 @@
 //! Proof of effect: the rate, read back from the kernel on every interface, with what the buckets held up so
 //! far.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::in_namespace::{Change, undone_by};
+use super::{Done, InjectorError, Site};
+use crate::docker::Output;
 use crate::stack::Node;
-use crate::toolbox::{Command, Held, Spec, ToolboxError, look};
+use crate::toolbox::{Command, Held, Spec, look};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::RateLimit as Parameters;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,6 @@ use serde_json::Value;
 /// See the module.
 pub(super) struct RateLimit {
     kbit_per_s: u32,
-    held: Held,
 }
 
 /// The handle of our queueing discipline: only what has it is removed.
@@ -27,7 +28,7 @@ const LATENCY_MS: u32 = 400;
 const BURST_MIN_BYTES: u32 = 15_000;
 
 #[derive(Serialize, Deserialize)]
-struct Lines {
+pub(super) struct Lines {
     spec: Spec,
     devices: Vec<String>,
 }
@@ -43,10 +44,10 @@ struct Bucket {
 
 impl RateLimit {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        Self { kbit_per_s: parameters.kbit_per_s, held: Held::default() }
+        Self { kbit_per_s: parameters.kbit_per_s }
     }
 
-    fn plan(&self, devices: Vec<String>) -> Lines {
+    fn lines(&self, devices: Vec<String>) -> Lines {
         // What flows in 10 ms: less would make the kernel's timer the limit.
         let burst = (self.kbit_per_s / 8 * 10).max(BURST_MIN_BYTES);
         let rate = self.kbit_per_s;
@@ -65,8 +66,16 @@ fn question() -> [Command; 1] {
     [Command::new("tc -s -j qdisc show")]
 }
 
-/// All root queueing disciplines: the device, its kind, and the bucket where it is ours.
-fn roots(queues: &[Value]) -> Vec<(String, String, Option<Bucket>)> {
+/// A root queueing discipline: the device, its kind, and the bucket where it is ours.
+type Root = (String, String, Option<Bucket>);
+
+fn read(node: &Node, outputs: &[Output]) -> Done<Vec<Root>> {
+    let text = outputs.first().map_or("", |output| output.stdout.as_str());
+    let queues: Vec<Value> = serde_json::from_str(text).map_err(|error| InjectorError::failed(node, error))?;
+    Ok(roots(&queues))
+}
+
+fn roots(queues: &[Value]) -> Vec<Root> {
     let roots = queues.iter().filter(|queue| queue.get("root").and_then(Value::as_bool) == Some(true));
     let text = |queue: &Value, name: &str| queue.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |queue: &Value, name: &str| queue.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -85,60 +94,47 @@ fn roots(queues: &[Value]) -> Vec<(String, String, Option<Bucket>)> {
 }
 
 #[async_trait]
-impl Injector for RateLimit {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, "rate-limit").await?;
-        let outputs = look(site, node, &question()).await?;
-        let text = outputs.first().map_or("", |output| output.stdout.as_str());
-        let queues: Vec<Value> = serde_json::from_str(text).map_err(|error| InjectorError::failed(node, error))?;
-        let roots: Vec<_> = roots(&queues).into_iter().filter(|(device, ..)| device != "lo").collect();
+impl Change for RateLimit {
+    const NAME: &'static str = "rate-limit";
+
+    type Plan = Lines;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Lines> {
+        let roots = read(node, &look(site, node, &question()).await?)?;
+        let roots: Vec<_> = roots.into_iter().filter(|(device, ..)| device != "lo").collect();
         if let Some((device, kind, _)) = roots.iter().find(|(_, kind, _)| kind != "noqueue") {
             let why = format!("{device} has a queueing discipline already ({kind})");
-            return Err(InjectorError::impossible(node, "rate-limit", why));
+            return Err(InjectorError::impossible(node, Self::NAME, why));
         }
-        Memo::of(node, &self.plan(roots.into_iter().map(|(device, ..)| device).collect()))
+        Ok(self.lines(roots.into_iter().map(|(device, ..)| device).collect()))
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read::<Lines>(node)?.spec).await?)
+    fn spec(plan: &Lines) -> &Spec {
+        &plan.spec
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        let lines: Lines = memo.read(node)?;
-        let counters = self.held.count(node).await?;
+    async fn effect(&self, held: &Held, _site: &Site<'_>, node: &Node, plan: &Lines) -> Done<Option<String>> {
+        let counters = held.count(node).await?;
         let buckets: Vec<Bucket> = roots(&counters.queues).into_iter().filter_map(|(.., bucket)| bucket).collect();
         let wanted = u64::from(self.kbit_per_s) * 1_000 / 8;
-        let there = lines
+        let there = plan
             .devices
             .iter()
             .all(|device| buckets.iter().any(|bucket| bucket.device == *device && bucket.bytes_per_s == wanted));
         let (held_up, dropped) =
             buckets.iter().fold((0, 0), |(held, dropped), b| (held + b.held_up, dropped + b.dropped));
-        let (rate, devices) = (self.kbit_per_s, lines.devices.join(", "));
-        Ok((there && !lines.devices.is_empty()).then(|| {
+        let (rate, devices) = (self.kbit_per_s, plan.devices.join(", "));
+        Ok((there && !plan.devices.is_empty()).then(|| {
             format!("{}: {rate} kbit/s read back on {devices}, held up {held_up} times, {dropped} dropped", node.name)
         }))
     }
 
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read::<Lines>(node)?.spec).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        let outputs = match look(site, node, &question()).await {
-            Err(ToolboxError::NotRunning { .. }) => {
-                return Ok(Some(format!("{}: does not run, its network is gone with it", node.name)));
-            }
-            outputs => outputs?,
-        };
-        let text = outputs.first().map_or("", |output| output.stdout.as_str());
-        let queues: Vec<Value> = serde_json::from_str(text).map_err(|error| InjectorError::failed(node, error))?;
-        let left = roots(&queues).iter().any(|(.., bucket)| bucket.is_some());
-        Ok((!left).then(|| format!("{}: no bucket of ours is left", node.name)))
+    async fn undone(&self, site: &Site<'_>, node: &Node, _plan: &Lines) -> Done<Option<String>> {
+        undone_by(site, node, &question(), |outputs| {
+            let left = read(node, outputs)?.iter().any(|(.., bucket)| bucket.is_some());
+            Ok((!left).then(|| format!("{}: no bucket of ours is left", node.name)))
+        })
+        .await
     }
 }
 
@@ -161,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_bucket_grows_with_the_rate() {
-        let of = |kbit_per_s| RateLimit::new(&Parameters { kbit_per_s }).plan(vec!["eth0".to_owned()]).spec;
+        let of = |kbit_per_s| RateLimit::new(&Parameters { kbit_per_s }).lines(vec!["eth0".to_owned()]).spec;
         assert!(of(8).apply[0].argv.contains(&"15000".to_owned()));
         assert!(of(1_000_000).apply[0].argv.contains(&"1250000".to_owned()));
     }

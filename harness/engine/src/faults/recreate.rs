@@ -5,8 +5,9 @@
 //! no configuration, and no secret gets into it. Proof of effect: the engine knows neither the container
 //! nor the volumes any more.
 
-use super::orderly::{Calls, ENGINE_DELAY};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::orderly::{Calls, ENGINE_DELAY};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::boot::{containers, network};
 use crate::disks;
 use crate::docker::{DockerError, status};
@@ -151,7 +152,7 @@ async fn settle(site: &Site<'_>, node: &Node, lost: &Lost) {
 /// The name of a volume in the topology, by its name at the engine.
 fn own_name<'a>(site: &'a Site<'_>, volume: &str) -> Option<&'a str> {
     let mut names = site.stack.topology.volumes.iter();
-    names.find(|name| network::volume_name(&site.stack.run, name) == volume).map(String::as_str)
+    names.find(|name| labels::name(&site.stack.run, name) == volume).map(String::as_str)
 }
 
 /// The volume in the topology, where it has a file system of its own.

@@ -8,9 +8,11 @@
 //! Proof of effect: the Redis has accepted the order, and a PING (`all`) or a write (`write`) of another client is
 //! not answered.
 
-use super::cache::{self, Answer};
-use super::held::{Background, Held};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::background::Background;
+use super::support::cache::{self, Answer};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use async_trait::async_trait;
@@ -25,7 +27,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 /// See the module.
 pub(super) struct RedisClientPause {
     parameters: Parameters,
-    leases: Held<Background>,
+    leases: PerNode<Background>,
 }
 
 const FAULT: &str = "redis-client-pause";
@@ -93,7 +95,7 @@ async fn renew(mut exempt: Exempt, end: Instant, mut stop: oneshot::Receiver<()>
 
 impl RedisClientPause {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        Self { parameters: parameters.clone(), leases: Held::default() }
+        Self { parameters: parameters.clone(), leases: PerNode::default() }
     }
 
     /// A command that waits while the fault is in force.
@@ -132,7 +134,7 @@ impl Injector for RedisClientPause {
                 let end = Instant::now() + most;
                 let mut exempt = Exempt::open(node).await?;
                 exempt.pause(end).await.map_err(|error| InjectorError::failed(node, format!("pause: {error}")))?;
-                self.leases.put(&node.name, Background::start(|stop| renew(exempt, end, stop)));
+                self.leases.put(node, Background::start(|stop| renew(exempt, end, stop)));
                 Ok(())
             }
             PauseMode::Write => {
@@ -155,7 +157,7 @@ impl Injector for RedisClientPause {
     }
 
     async fn undo(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        if let Some(lease) = self.leases.take(&node.name) {
+        if let Some(lease) = self.leases.take(node) {
             lease.end().await;
         }
         if self.parameters.mode == PauseMode::Write && state::is_up(site.stack, node).await? {

@@ -6,8 +6,9 @@
 //! each setting that still is as the fault has set it becomes what it was before. A node that was restarted has
 //! its configuration file's values by then.
 
-use super::cache::{self, Answer};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use super::support::cache::{self, Answer};
+use super::support::state;
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::redis::RedisMaxmemory as Parameters;

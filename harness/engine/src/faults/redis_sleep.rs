@@ -5,8 +5,9 @@
 //! waits for it. Proof of effect: a PING from outside is not answered while the command is under way. Nothing can
 //! end it early; it is undone when the command is over and PING is answered.
 
-use super::cache::{self, Answer};
-use super::{Done, Injector, InjectorError, Memo, Site, commands, state};
+use super::support::cache::{self, Answer};
+use super::support::{inside, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use async_trait::async_trait;
@@ -58,7 +59,7 @@ impl Injector for RedisSleep {
     async fn effect(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
         // A Redis on a busy machine may be silent for a moment without any sleep.
         if cache::outsider(node, cache::PING).await? != Answer::Silence
-            || !commands::runs(site.stack, node, COMMAND).await?
+            || !inside::has_command(site.stack, node, COMMAND).await?
         {
             return Ok(None);
         }
@@ -74,7 +75,7 @@ impl Injector for RedisSleep {
             return Ok(Some(format!("{}: does not run, and does not sleep", node.name)));
         }
         // It may have been started and not have reached the server yet.
-        if commands::runs(site.stack, node, COMMAND).await? {
+        if inside::has_command(site.stack, node, COMMAND).await? {
             return Ok(None);
         }
         Ok(match cache::outsider(node, cache::PING).await? {

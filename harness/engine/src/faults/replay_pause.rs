@@ -5,7 +5,8 @@
 //! yet. Undo: resume, where it is in recovery and paused. A node that was restarted or promoted meanwhile has
 //! forgotten the pause.
 
-use super::{Done, Injector, InjectorError, Memo, Site, sql, state};
+use super::support::{sql, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::Node;
 use async_trait::async_trait;
 use tokio_postgres::Client;

@@ -4,40 +4,36 @@
 //! Proof of effect: the standby says by itself that it receives from nobody, and the rules refused its
 //! attempts.
 
-use super::partition::{OWN_REFUSALS, taken};
-use super::reset::kill;
-use super::{Done, Injector, InjectorError, Memo, Site, state};
-use crate::probe::connect_postgres;
-use crate::stack::{Node, Stack};
+use super::support::in_namespace::Change;
+use super::support::sql::{self, PORT};
+use super::support::traffic::{OWN_REFUSALS, kill_connections, taken};
+use super::{Done, InjectorError, Site};
+use crate::stack::Node;
 use crate::toolbox::{Held, Hook, Ruleset, Spec, Table};
 use async_trait::async_trait;
 use firedrill_core::topology::NodeKind;
 
 /// See the module.
-#[derive(Default)]
-pub(super) struct ReplicationCut {
-    held: Held,
-}
-
-const PORT: u16 = 5432;
+pub(super) struct ReplicationCut;
 
 /// Whether it is a standby, and whether it receives.
 const QUESTION: &str = "select pg_is_in_recovery(), exists (select 1 from pg_stat_wal_receiver)";
 
-async fn receives(stack: &Stack, node: &Node) -> Done<(bool, bool)> {
-    let failed = |error: String| InjectorError::failed(node, format!("its replication state: {error}"));
-    let address = node.published(PORT).ok_or_else(|| failed(format!("port {PORT} is not published")))?;
-    let client = connect_postgres(address, stack.secrets.get("POSTGRES_PASSWORD"), "postgres").await.map_err(failed)?;
-    let row = client.query_one(QUESTION, &[]).await.map_err(|error| failed(error.to_string()))?;
+async fn receives(site: &Site<'_>, node: &Node) -> Done<(bool, bool)> {
+    let client = sql::connect(site, node, sql::MAINTENANCE).await?;
+    let row = client.query_one(QUESTION, &[]).await.map_err(sql::failed(node, "its replication state"))?;
     Ok((row.get(0), row.get(1)))
 }
 
 #[async_trait]
-impl Injector for ReplicationCut {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, "replication-cut").await?;
-        let impossible = |why: &str| InjectorError::impossible(node, "replication-cut", why);
-        match receives(site.stack, node).await? {
+impl Change for ReplicationCut {
+    const NAME: &'static str = "replication-cut";
+
+    type Plan = Spec;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Spec> {
+        let impossible = |why: &str| InjectorError::impossible(node, Self::NAME, why);
+        match receives(site, node).await? {
             (false, _) => return Err(impossible("it is not a standby; target standby(postgres)")),
             (true, false) => return Err(impossible("it receives from nobody already")),
             (true, true) => {}
@@ -55,30 +51,18 @@ impl Injector for ReplicationCut {
         rules.add(Table::Filter, Hook::Input, others.iter().map(back));
         let ends: Vec<String> = others.iter().map(|address| format!("dst {address}")).collect();
         let mut spec = Spec::of_rules(&rules);
-        spec.apply.push(kill(&format!("( {} ) and dport = :{PORT}", ends.join(" or "))));
-        Memo::of(node, &spec)
+        spec.apply.push(kill_connections(&format!("( {} ) and dport = :{PORT}", ends.join(" or "))));
+        Ok(spec)
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read(node)?).await?)
+    fn spec(plan: &Spec) -> &Spec {
+        plan
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        let refused = taken(&self.held.count(node).await?);
-        let (_, receives) = receives(site.stack, node).await?;
+    async fn effect(&self, held: &Held, site: &Site<'_>, node: &Node, _plan: &Spec) -> Done<Option<String>> {
+        let refused = taken(&held.count(node).await?);
+        let (_, receives) = receives(site, node).await?;
         let text = || format!("{}: receives from nobody, {refused} packets to the others refused", node.name);
         Ok((!receives && refused > 0).then(text))
-    }
-
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read(node)?).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        Ok(self.held.undone(site, node, &memo.read(node)?).await?)
     }
 }

@@ -3,21 +3,20 @@
 //!
 //! Proof of effect: the connections that the kernel says it destroyed. Where there was none, there is no proof.
 
-use super::{Done, Injector, InjectorError, Memo, Site, state, traffic};
+use super::support::{state, traffic};
+use super::{Done, Injector, InjectorError, Memo, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
-use crate::toolbox::{Command, Held, Spec};
+use crate::toolbox::{Held, Spec};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::{Direction, Reset as Parameters};
-use firedrill_core::ids::NodeName;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// See the module.
 pub(super) struct Reset {
     parameters: Parameters,
     held: Held,
-    destroyed: Mutex<BTreeMap<NodeName, usize>>,
+    destroyed: PerNode<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,13 +27,8 @@ struct Plan {
 
 impl Reset {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        Self { parameters: parameters.clone(), held: Held::default(), destroyed: Mutex::default() }
+        Self { parameters: parameters.clone(), held: Held::default(), destroyed: PerNode::default() }
     }
-}
-
-/// The command that destroys what the filter means, and names each.
-pub(super) fn kill(filter: &str) -> Command {
-    Command::of(&["ss", "--kill", "--tcp", "--numeric", "--no-header", "state", "established", filter])
 }
 
 #[async_trait]
@@ -56,22 +50,21 @@ impl Injector for Reset {
 
     async fn inject(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
         let plan: Plan = memo.read(node)?;
-        let outputs = self.held.run(node, &[kill(&plan.filter)]).await?;
+        let outputs = self.held.run(node, &[traffic::kill_connections(&plan.filter)]).await?;
         let failed = |what: &str| InjectorError::failed(node, format!("ss --kill: {what}"));
         let output = outputs.first().ok_or_else(|| failed("no output"))?;
         if output.code != 0 {
             return Err(failed(output.stderr.trim()));
         }
         let count = output.stdout.lines().filter(|line| !line.trim().is_empty()).count();
-        self.destroyed.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), count);
+        self.destroyed.put(node, count);
         Ok(())
     }
 
     async fn effect(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
         let plan: Plan = memo.read(node)?;
-        let count = self.destroyed.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).copied();
         let peers = plan.peers.join(", ");
-        match count {
+        match self.destroyed.get(node) {
             None => Ok(None),
             Some(0) => Err(InjectorError::failed(node, format!("it had no established connection with {peers}"))),
             Some(count) => Ok(Some(format!("{}: {count} connections with {peers} destroyed", node.name))),

@@ -3,8 +3,9 @@
 //! Proof of effect: the engine reports a later start than before, and another first process. Undo: start
 //! it where it did not come back.
 
-use super::orderly::{Before, Calls, grace_s, longest_stop};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::orderly::{Before, Calls, grace_s, longest_stop};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use async_trait::async_trait;

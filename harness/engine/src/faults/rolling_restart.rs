@@ -6,31 +6,28 @@
 use super::restart::Restart;
 use super::{Done, Injector, Memo, Site};
 use crate::observe::Observer;
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::node::Stop;
 use firedrill_core::history::Role;
-use firedrill_core::ids::NodeName;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// See the module.
 pub(super) struct RollingRestart {
     restart: Restart,
     /// How often each node had been asked when it was back.
-    asked: Mutex<BTreeMap<NodeName, u64>>,
+    asked: PerNode<u64>,
 }
 
 impl RollingRestart {
     pub(super) fn new(stop: &Stop) -> Self {
-        Self { restart: Restart::new(stop), asked: Mutex::default() }
+        Self { restart: Restart::new(stop), asked: PerNode::default() }
     }
 
     /// Whether the node serves, by an answer that it gave after it was back.
     fn serves(&self, observer: &Observer, node: &Node) -> bool {
-        let before = self.asked.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).copied();
         // The question that was under way at that moment may have been answered by the former life.
-        let fresh = asked(observer, node) >= before.unwrap_or(0) + 2;
+        let fresh = asked(observer, node) >= self.asked.get(node).unwrap_or(0) + 2;
         let reports = observer.reports();
         let report = reports.iter().find(|report| report.node == node.name);
         fresh && report.is_some_and(|report| !matches!(report.role(), Role::Unreachable | Role::NotServing))
@@ -55,8 +52,7 @@ impl Injector for RollingRestart {
     async fn inject(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
         self.restart.inject(site, node, memo).await?;
         if let Some(observer) = site.observer {
-            let count = asked(observer, node);
-            self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), count);
+            self.asked.put(node, asked(observer, node));
         }
         Ok(())
     }

@@ -4,7 +4,8 @@
 //! Proof of effect: this Sentinel has a higher configuration epoch and names another master. There is nothing to
 //! undo: it is over when the Sentinel and the Redis that it names agree that it is the master.
 
-use super::{Done, Injector, InjectorError, Memo, Site, cache, state};
+use super::support::{cache, state};
+use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::stack::{Node, Stack};
 use crate::wait::{self, Look};
 use async_trait::async_trait;

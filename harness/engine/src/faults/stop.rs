@@ -3,8 +3,9 @@
 //!
 //! Proof of effect: the engine reports the container as ended, which ran before. Undo: start it again.
 
-use super::orderly::{Before, Calls, grace_s, longest_stop};
-use super::{Done, Injector, Memo, Site, state};
+use super::support::orderly::{Before, Calls, grace_s, longest_stop};
+use super::support::state;
+use super::{Done, Injector, Memo, Site};
 use crate::docker::DockerError;
 use crate::stack::Node;
 use async_trait::async_trait;

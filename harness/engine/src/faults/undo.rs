@@ -2,13 +2,14 @@
 //! what to undo when this one is gone.
 
 use super::{InjectorError, Memo, Site, injector};
+use crate::durable;
 use crate::stack::Stack;
 use crate::wait::{self, Expired, Look};
 use firedrill_core::fault::Fault;
 use firedrill_core::ids::{NodeName, RunId, StepId};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,16 +33,8 @@ impl UndoRecord {
 
     /// Writes the record and syncs it and its folder.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let path = Self::path(folder, self.step);
-        // Renamed when it is whole, so that whoever reads it after a crash reads all of it or nothing: where
-        // there is nothing, nothing was injected.
-        let draft = path.with_extension("draft");
-        let mut file = std::fs::File::create(&draft)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, &path)?;
-        std::fs::File::open(folder)?.sync_all()
+        // Whole or not there: where there is nothing, nothing was injected.
+        durable::write(&Self::path(folder, self.step), &serde_json::to_vec_pretty(self)?, 0o666)
     }
 
     /// Removes the record: the fault is undone.

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 pub use self::postgres::connect as connect_postgres;
 pub(crate) use self::postgres::connect_as as connect_postgres_as;
 pub(crate) use self::postgres::describe as describe_postgres;
+pub(crate) use self::postgres::{SHOP, connect_primary, connect_shop};
 pub(crate) use self::redis::connect as connect_redis;
 
 /// How long a node may take to answer. Shorter than a buyer's patience by far and longer than any answer

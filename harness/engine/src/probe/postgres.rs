@@ -1,10 +1,15 @@
 //! PostgreSQL: recovery, timeline and replication, asked at the node itself.
 
+use crate::stack::{Node, Stack};
 use firedrill_core::cluster::Facts;
 use firedrill_core::ids::NodeName;
+use firedrill_core::topology::NodeKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_postgres::{Client, Config, NoTls};
+
+/// The database of the shop, in every topology.
+pub(crate) const SHOP: &str = "pretix";
 
 /// Timeline of a primary from its current WAL file, of a standby from what it receives or last restored.
 /// Base backups also show up as senders, so only the names of nodes count.
@@ -79,6 +84,30 @@ pub(crate) async fn connect_as(
         let _ = connection.await;
     });
     Ok(client)
+}
+
+/// The same in the shop's database of a node.
+pub(crate) async fn connect_shop(stack: &Stack, node: &Node) -> Result<Client, String> {
+    let address = node.published(5432).ok_or("its port is not published")?;
+    connect(address, stack.secrets.get("POSTGRES_PASSWORD"), SHOP).await
+}
+
+/// The same at the first node that takes writes, or why there is none.
+pub(crate) async fn connect_primary(stack: &Stack) -> Result<(&Node, Client), String> {
+    let mut last = "no primary".to_owned();
+    for node in stack.of_kind(NodeKind::Postgres) {
+        let asked = async {
+            let client = connect_shop(stack, node).await?;
+            let row = client.query_one("select pg_is_in_recovery()", &[]).await.map_err(|error| describe(&error))?;
+            Ok::<_, String>((client, row.get::<_, bool>(0)))
+        };
+        match asked.await {
+            Ok((client, false)) => return Ok((node, client)),
+            Ok((_, true)) => {}
+            Err(error) => last = format!("{}: {error}", node.name),
+        }
+    }
+    Err(last)
 }
 
 /// The server's words where it said something, else the client's with their cause.

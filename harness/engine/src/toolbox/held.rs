@@ -3,25 +3,23 @@
 use super::talk::remove_of_step;
 use super::{Command, Counters, Probe, Probed, Resolved, Spec, Toolbox, ToolboxError};
 use crate::faults::Site;
+use crate::per_node::PerNode;
 use crate::stack::Node;
-use firedrill_core::ids::NodeName;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
-type Shared = Arc<tokio::sync::Mutex<Toolbox>>;
+type Shared = Arc<Mutex<Toolbox>>;
 
 /// One armed toolbox a node. An injector has one of these and calls it in its phases.
 #[derive(Default)]
-pub struct Held {
-    by_node: Mutex<BTreeMap<NodeName, Shared>>,
-}
+pub struct Held(PerNode<Shared>);
 
 impl Held {
     /// `arm`: starts the helper and hands it the spec.
     pub async fn arm(&self, site: &Site<'_>, node: &Node, spec: &Spec) -> Result<(), ToolboxError> {
         let mut toolbox = Toolbox::of_step(site.stack, site.step, node).await?;
         toolbox.arm(spec).await?;
-        self.lock().insert(node.name.clone(), Arc::new(tokio::sync::Mutex::new(toolbox)));
+        self.0.put(node, Arc::new(Mutex::new(toolbox)));
         Ok(())
     }
 
@@ -54,8 +52,7 @@ impl Held {
     /// helper that may be left and reverts by another one. A node that does not run has no namespace, and so
     /// nothing to revert.
     pub async fn undo(&self, site: &Site<'_>, node: &Node, spec: &Spec) -> Result<(), ToolboxError> {
-        let held = self.lock().remove(&node.name);
-        if let Some(toolbox) = held.and_then(Arc::into_inner) {
+        if let Some(toolbox) = self.0.take(node).and_then(Arc::into_inner) {
             // It is in the namespace that the rules are in. Where the node was started again since, that is
             // not the node's any more, and the new one never had them.
             if toolbox.into_inner().undo().await.is_ok_and(|failed| failed.is_empty()) {
@@ -66,28 +63,9 @@ impl Held {
         revert(site, node, spec).await
     }
 
-    /// `undone`: looks into the namespace that the node has now whether a chain or rule of the step is left;
-    /// gives what was seen, or none as long as something is left.
-    pub async fn undone(&self, site: &Site<'_>, node: &Node, spec: &Spec) -> Result<Option<String>, ToolboxError> {
-        let outputs = match look(site, node, &[Command::new("iptables-save")]).await {
-            Err(ToolboxError::NotRunning { .. }) => {
-                return Ok(Some(format!("{}: does not run, its network is gone with it", node.name)));
-            }
-            outputs => outputs?,
-        };
-        let saved = outputs.first().filter(|output| output.code == 0).map(|output| output.stdout.as_str());
-        let Some(saved) = saved else { return Ok(None) };
-        let left = !spec.chains.is_empty() && saved.contains(&spec.chains);
-        Ok((!left).then(|| format!("{}: no rule of this step is left", node.name)))
-    }
-
     fn of(&self, node: &Node) -> Result<Shared, ToolboxError> {
         let failed = || ToolboxError::Failed { node: node.name.clone(), what: "it was not armed".to_owned() };
-        self.lock().get(&node.name).cloned().ok_or_else(failed)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeName, Shared>> {
-        self.by_node.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.get(node).ok_or_else(failed)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Command, IMAGE, Spec, ToolboxError};
 use crate::docker::{DockerError, Output, status};
 use crate::labels;
-use crate::stack::{Node, Stack};
+use crate::stack::{Node, Stack, random_hex};
 use crate::wait::{self, Look};
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::models::{ContainerCreateBody, HostConfig};
@@ -146,13 +146,13 @@ pub struct Toolbox {
 impl Toolbox {
     /// Starts the helper that holds a fault of a step.
     pub async fn of_step(stack: &Stack, step: StepId, node: &Node) -> Result<Self, ToolboxError> {
-        let name = format!("fd-{}-toolbox-{}-{}", stack.run, step.0, node.name);
+        let name = labels::name(&stack.run, &format!("toolbox-{}-{}", step.0, node.name));
         Self::start(stack, node, name, step_label(step, node)).await
     }
 
     /// Starts a helper for a look or a single command; it holds nothing.
     pub async fn one_shot(stack: &Stack, node: &Node) -> Result<Self, ToolboxError> {
-        let name = format!("fd-{}-toolbox-{}-{}", stack.run, node.name, crate::stack::random_hex(4));
+        let name = labels::name(&stack.run, &format!("toolbox-{}-{}", node.name, random_hex(4)));
         Self::start(stack, node, name, "look".to_owned()).await
     }
 

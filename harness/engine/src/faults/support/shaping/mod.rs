@@ -8,21 +8,22 @@
 //! Proof of effect: the queue's own counters and the times that it measured, or netem's counters and a
 //! measured connection. Where there is no traffic, packets of our own are sent from inside the namespace.
 
-pub(super) mod netem;
+pub(in crate::faults) mod netem;
 mod queue;
 
+use super::in_namespace::{Change, no_rule_left, undone_by};
 use super::traffic::{self, Peers};
-use super::{Done, Injector, InjectorError, Memo, Site, state};
+use crate::faults::{Done, Site};
 use crate::stack::Node;
 use crate::toolbox::{Command, Counters, Held, Probe, Spec};
 use async_trait::async_trait;
 use firedrill_core::fault::catalogue::network::Traffic;
-pub(super) use queue::Counted;
+pub(in crate::faults) use queue::Counted;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// One fault of the queue: what it asks for, and when it is proven.
-pub(super) trait Shape: Send + Sync {
+pub(in crate::faults) trait Shape: Send + Sync {
     /// Its name.
     const NAME: &'static str;
 
@@ -46,14 +47,11 @@ pub(super) trait Shape: Send + Sync {
     }
 }
 
-/// An injector of a shape.
-pub(super) struct Shaper<S> {
-    shape: S,
-    held: Held,
-}
+/// The change of a shape.
+pub(in crate::faults) struct Shaper<S>(pub(in crate::faults) S);
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Shaped {
+pub(in crate::faults) struct Shaped {
     spec: Spec,
     probe: Probe,
     /// Names of the peers, for messages.
@@ -63,27 +61,22 @@ struct Shaped {
 }
 
 impl<S: Shape> Shaper<S> {
-    /// Of this shape.
-    pub(super) fn new(shape: S) -> Self {
-        Self { shape, held: Held::default() }
-    }
-
-    async fn by_queue(&self, node: &Node, shaped: &Shaped) -> Done<Option<String>> {
-        let counters = self.held.count(node).await?;
+    async fn by_queue(&self, held: &Held, node: &Node, shaped: &Shaped) -> Done<Option<String>> {
+        let counters = held.count(node).await?;
         let counted = queue::read(node, &counters)?;
-        if let Some(proof) = self.shape.proven(&counted) {
+        if let Some(proof) = self.0.proven(&counted) {
             return Ok(Some(format!("{}: {proof}, to or from {}", node.name, shaped.peers.join(", "))));
         }
-        self.held.probe(node, &shaped.probe).await?;
+        held.probe(node, &shaped.probe).await?;
         Ok(None)
     }
 
-    async fn by_netem(&self, node: &Node, shaped: &Shaped, handle: &str) -> Done<Option<String>> {
-        let Some(asked) = self.shape.netem() else { return Ok(None) };
+    async fn by_netem(&self, held: &Held, node: &Node, shaped: &Shaped, handle: &str) -> Done<Option<String>> {
+        let Some(asked) = self.0.netem() else { return Ok(None) };
         let ends = &shaped.probe.tcp;
-        let outputs = self.held.run(node, &[netem::timed_connection(ends)]).await?;
+        let outputs = held.run(node, &[netem::timed_connection(ends)]).await?;
         let measured_ms = outputs.first().and_then(|output| output.stdout.trim().parse().ok());
-        let counters: Counters = self.held.count(node).await?;
+        let counters: Counters = held.count(node).await?;
         let proof = netem::proven(&counters.queues, handle, asked, measured_ms);
         Ok(proof.map(|proof| format!("{}: {proof}, to {}", node.name, shaped.peers.join(", "))))
     }
@@ -100,13 +93,16 @@ fn probe(percent: f64, traffic: &Traffic, peers: &Peers) -> Probe {
 }
 
 #[async_trait]
-impl<S: Shape> Injector for Shaper<S> {
-    async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
-        state::must_run(site.stack, node, S::NAME).await?;
-        let traffic = self.shape.traffic();
+impl<S: Shape> Change for Shaper<S> {
+    const NAME: &'static str = S::NAME;
+
+    type Plan = Shaped;
+
+    async fn plan(&self, site: &Site<'_>, node: &Node) -> Done<Shaped> {
+        let traffic = self.0.traffic();
         let peers = traffic::peers(site, node, traffic, S::NAME)?;
-        let probe = probe(self.shape.percent(), traffic, &peers);
-        let by_netem = match self.shape.netem() {
+        let probe = probe(self.0.percent(), traffic, &peers);
+        let by_netem = match self.0.netem() {
             Some(delay) if netem::can(traffic) && netem::of_stack(site.stack).await? => Some(delay),
             _ => None,
         };
@@ -115,58 +111,42 @@ impl<S: Shape> Injector for Shaper<S> {
                 let handle = netem::handle(site.step);
                 (netem::spec(&handle, delay, traffic, &peers.addresses), Some(handle))
             }
-            None => (queue::spec(site, traffic, &peers, self.shape.arguments()), None),
+            None => (queue::spec(site, traffic, &peers, self.0.arguments()), None),
         };
-        Memo::of(node, &Shaped { spec, probe, peers: peers.names, handle })
+        Ok(Shaped { spec, probe, peers: peers.names, handle })
     }
 
-    async fn arm(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.arm(site, node, &memo.read::<Shaped>(node)?.spec).await?)
+    fn spec(plan: &Shaped) -> &Spec {
+        &plan.spec
     }
 
-    async fn inject(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        Ok(self.held.go(node).await?)
-    }
-
-    async fn effect(&self, _site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        let shaped: Shaped = memo.read(node)?;
-        match &shaped.handle {
-            Some(handle) => self.by_netem(node, &shaped, handle).await,
-            None => self.by_queue(node, &shaped).await,
+    async fn effect(&self, held: &Held, _site: &Site<'_>, node: &Node, plan: &Shaped) -> Done<Option<String>> {
+        match &plan.handle {
+            Some(handle) => self.by_netem(held, node, plan, handle).await,
+            None => self.by_queue(held, node, plan).await,
         }
     }
 
-    async fn undo(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<()> {
-        Ok(self.held.undo(site, node, &memo.read::<Shaped>(node)?.spec).await?)
-    }
-
-    async fn undone(&self, site: &Site<'_>, node: &Node, memo: &Memo) -> Done<Option<String>> {
-        let shaped: Shaped = memo.read(node)?;
-        let seen = self.held.undone(site, node, &shaped.spec).await?;
-        match (&seen, &shaped.handle) {
-            (Some(_), Some(handle)) if runs(site, node).await? => {
-                let show = crate::toolbox::look(site, node, &[Command::new("tc -j qdisc show")]).await?;
-                let left = show.first().is_none_or(|output| output.stdout.contains(handle));
-                Ok(seen.filter(|_| !left))
-            }
-            _ => Ok(seen),
-        }
+    async fn undone(&self, site: &Site<'_>, node: &Node, plan: &Shaped) -> Done<Option<String>> {
+        let seen = no_rule_left(site, node, &plan.spec).await?;
+        let (Some(_), Some(handle)) = (&seen, &plan.handle) else { return Ok(seen) };
+        undone_by(site, node, &[Command::new("tc -j qdisc show")], |outputs| {
+            let left = outputs.first().is_none_or(|output| output.stdout.contains(handle));
+            Ok(seen.filter(|_| !left))
+        })
+        .await
     }
 }
 
 /// A share in parts per million, as `fdqueue` reads it.
-pub(super) fn ppm(percent: f64) -> String {
+pub(in crate::faults) fn ppm(percent: f64) -> String {
     format!("{:.0}", percent * 1e4)
-}
-
-async fn runs(site: &Site<'_>, node: &Node) -> Result<bool, InjectorError> {
-    Ok(state::state(site.stack, node).await?.running == Some(true))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{corrupt::Corrupt, duplicate::Duplicate};
     use super::*;
+    use crate::faults::{corrupt::Corrupt, duplicate::Duplicate};
     use firedrill_core::fault::catalogue::network::{Chance, Reorder};
 
     #[test]

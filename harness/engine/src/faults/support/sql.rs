@@ -3,21 +3,21 @@
 //! A session that a fault keeps is known by its name, `firedrill RUN STEP`: whoever undoes the fault ends the
 //! sessions of exactly this name, and needs to know nothing else.
 
-use super::{Done, InjectorError, Site, state};
+use super::state;
+use crate::faults::{Done, InjectorError, Site};
+pub(in crate::faults) use crate::probe::SHOP;
 use crate::probe::{connect_postgres, describe_postgres};
 use crate::stack::Node;
 use tokio_postgres::{Client, Error};
 
-const PORT: u16 = 5432;
-
-/// The database of the shop, in every topology.
-pub(super) const SHOP: &str = "pretix";
+/// Where PostgreSQL listens.
+pub(in crate::faults) const PORT: u16 = 5432;
 
 /// The database that is always there.
-pub(super) const MAINTENANCE: &str = "postgres";
+pub(in crate::faults) const MAINTENANCE: &str = "postgres";
 
 /// Opens a session as the superuser, by the published port.
-pub(super) async fn connect(site: &Site<'_>, node: &Node, database: &str) -> Done<Client> {
+pub(in crate::faults) async fn connect(site: &Site<'_>, node: &Node, database: &str) -> Done<Client> {
     let address = node.published(PORT);
     let address = address.ok_or_else(|| InjectorError::failed(node, format!("port {PORT} is not published")))?;
     let connected = connect_postgres(address, site.stack.secrets.get("POSTGRES_PASSWORD"), database).await;
@@ -25,18 +25,18 @@ pub(super) async fn connect(site: &Site<'_>, node: &Node, database: &str) -> Don
 }
 
 /// Wraps what a node said to a statement.
-pub(super) fn failed<'a>(node: &'a Node, what: &'a str) -> impl FnOnce(Error) -> InjectorError + 'a {
+pub(in crate::faults) fn failed<'a>(node: &'a Node, what: &'a str) -> impl FnOnce(Error) -> InjectorError + 'a {
     move |error| InjectorError::failed(node, format!("{what}: {}", describe_postgres(&error)))
 }
 
 /// Whether the node follows another one.
-pub(super) async fn in_recovery(node: &Node, client: &Client) -> Done<bool> {
+pub(in crate::faults) async fn in_recovery(node: &Node, client: &Client) -> Done<bool> {
     let row = client.query_one("select pg_is_in_recovery()", &[]).await.map_err(failed(node, "is it a standby"))?;
     Ok(row.get(0))
 }
 
 /// A session at the primary, or the refusal of a standby.
-pub(super) async fn primary(site: &Site<'_>, node: &Node, fault: &'static str) -> Done<Client> {
+pub(in crate::faults) async fn primary(site: &Site<'_>, node: &Node, fault: &'static str) -> Done<Client> {
     state::must_run(site.stack, node, fault).await?;
     let client = connect(site, node, MAINTENANCE).await?;
     if in_recovery(node, &client).await? {
@@ -46,13 +46,13 @@ pub(super) async fn primary(site: &Site<'_>, node: &Node, fault: &'static str) -
 }
 
 /// The name of the sessions of this fault.
-pub(super) fn session_name(site: &Site<'_>) -> String {
+pub(in crate::faults) fn session_name(site: &Site<'_>) -> String {
     format!("firedrill {} {}", site.stack.run, site.step.0)
 }
 
 /// Opens a session to keep. The servers' limits for idle sessions are not for it: it is to last as long as the
 /// fault.
-pub(super) async fn open_kept(site: &Site<'_>, node: &Node, database: &str) -> Done<Client> {
+pub(in crate::faults) async fn open_kept(site: &Site<'_>, node: &Node, database: &str) -> Done<Client> {
     let client = connect(site, node, database).await?;
     let setting = "select set_config('application_name', $1, false), \
                           set_config('idle_in_transaction_session_timeout', '0', false), \
@@ -63,7 +63,7 @@ pub(super) async fn open_kept(site: &Site<'_>, node: &Node, database: &str) -> D
 }
 
 /// Ends every session of this fault, whoever opened it.
-pub(super) async fn end_kept(site: &Site<'_>, node: &Node) -> Done<()> {
+pub(in crate::faults) async fn end_kept(site: &Site<'_>, node: &Node) -> Done<()> {
     if !state::is_up(site.stack, node).await? {
         return Ok(());
     }
@@ -74,7 +74,7 @@ pub(super) async fn end_kept(site: &Site<'_>, node: &Node) -> Done<()> {
 }
 
 /// Whether no session of this fault is left, in words.
-pub(super) async fn kept_is_gone(site: &Site<'_>, node: &Node) -> Done<Option<String>> {
+pub(in crate::faults) async fn kept_is_gone(site: &Site<'_>, node: &Node) -> Done<Option<String>> {
     if !state::is_up(site.stack, node).await? {
         return Ok(Some(format!("{}: does not run, its sessions are gone with it", node.name)));
     }

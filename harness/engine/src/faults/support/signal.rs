@@ -7,38 +7,38 @@
 //! be had (a remote engine, a virtual machine, not root), there is nothing to hold, and the fault takes the
 //! engine's way.
 
-use super::{Done, Site, state};
+use super::state;
+use crate::faults::{Done, Site};
+use crate::per_node::PerNode;
 use crate::stack::{Node, Stack};
 use crate::wait::{self, Look};
 use bollard::models::ContainerInspectResponse;
-use firedrill_core::ids::NodeName;
-pub(super) use rustix::process::Signal;
+pub(in crate::faults) use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, geteuid, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `/proc/PID/stat` says about a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
+pub(in crate::faults) struct Stat {
     /// Its number.
-    pub(super) pid: i32,
+    pub(in crate::faults) pid: i32,
     /// `R`, `S`, `D`, `T` (stopped), `Z` (dead, not yet waited for) and others.
-    pub(super) state: char,
+    pub(in crate::faults) state: char,
     /// Its parent; 0 where that is outside of the pid namespace.
-    pub(super) parent: i32,
+    pub(in crate::faults) parent: i32,
     /// The kernel's flags.
     flags: u32,
     /// When it started, in clock ticks since the machine did: with the pid, its identity.
-    pub(super) start_ticks: u64,
+    pub(in crate::faults) start_ticks: u64,
 }
 
 impl Stat {
     /// Reads a line; none where it is not one.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    pub(in crate::faults) fn parse(line: &str) -> Option<Self> {
         // The name stands in brackets and may hold spaces and brackets.
         let (pid, rest) = line.split_once(" (")?;
         let fields: Vec<&str> = rest.rsplit_once(") ")?.1.split_whitespace().collect();
@@ -56,7 +56,7 @@ impl Stat {
     }
 
     /// Whether it has ended, or can do nothing else any more.
-    pub(super) fn is_ending(&self) -> bool {
+    pub(in crate::faults) fn is_ending(&self) -> bool {
         /// Flags of the kernel for "is exiting" and "was killed by a signal".
         const EXITING: u32 = 0x4 | 0x400;
         matches!(self.state, 'Z' | 'X') || self.flags & EXITING != 0
@@ -65,7 +65,7 @@ impl Stat {
 
 /// A process as this machine's kernel numbers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HostProcess {
+pub(in crate::faults) struct HostProcess {
     pid: i32,
     start_ticks: u64,
 }
@@ -76,18 +76,18 @@ impl HostProcess {
     }
 
     /// Whether it is gone, or about to be because SIGKILL waits for it.
-    pub(super) fn is_ending(&self) -> bool {
+    pub(in crate::faults) fn is_ending(&self) -> bool {
         self.stat().is_none_or(|stat| stat.is_ending() || kill_waits(self.pid))
     }
 
     /// A line of its `/proc/PID/NAME` files.
-    pub(super) fn read(&self, name: &str) -> Option<String> {
+    pub(in crate::faults) fn read(&self, name: &str) -> Option<String> {
         let text = std::fs::read_to_string(format!("/proc/{}/{name}", self.pid)).ok()?;
         self.stat().map(|_| text)
     }
 
     /// Holds it, so that a signal can only ever reach this very process.
-    pub(super) fn hold(&self) -> Option<Held> {
+    pub(in crate::faults) fn hold(&self) -> Option<Held> {
         let held = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
         // Looked at after it was opened: whoever has this start time now had the pid all the time.
         self.stat().map(|_| Held(held))
@@ -104,23 +104,22 @@ fn kill_waits(pid: i32) -> bool {
 
 /// A process that can be signalled.
 #[derive(Debug)]
-pub(super) struct Held(OwnedFd);
+pub(in crate::faults) struct Held(OwnedFd);
 
 /// The processes that a fault holds, by node, between `arm` and `inject`.
 #[derive(Debug, Default)]
-pub(super) struct Grip(Mutex<BTreeMap<NodeName, Vec<Held>>>);
+pub(in crate::faults) struct Grip(PerNode<Arc<Vec<Held>>>);
 
 impl Grip {
     /// Holds these processes of a node.
-    pub(super) fn keep(&self, node: &Node, held: Vec<Held>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), held);
+    pub(in crate::faults) fn keep(&self, node: &Node, held: Vec<Held>) {
+        self.0.put(node, Arc::new(held));
     }
 
     /// Signals all that are held of a node. False where none is held or one could not be reached: then
     /// the engine has to do it.
-    pub(super) fn send(&self, node: &Node, signal: Signal) -> bool {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = held.get(&node.name).map_or(&[][..], Vec::as_slice);
+    pub(in crate::faults) fn send(&self, node: &Node, signal: Signal) -> bool {
+        let held = self.0.get(node).unwrap_or_default();
         // All of them, also when one fails.
         let reached = held.iter().filter(|held| pidfd_send_signal(&held.0, signal).is_ok()).count();
         !held.is_empty() && reached == held.len()
@@ -128,7 +127,7 @@ impl Grip {
 }
 
 /// The container's first process, where this machine's kernel runs it and this process may signal it.
-pub(super) async fn first(stack: &Stack, node: &Node) -> Done<Option<HostProcess>> {
+pub(in crate::faults) async fn first(stack: &Stack, node: &Node) -> Done<Option<HostProcess>> {
     Ok(first_of(&state::inspect(stack, node).await?))
 }
 
@@ -154,7 +153,7 @@ impl HostProcess {
 
     /// The processes of this one's pid namespace that have these numbers in there and these start times.
     /// None where one of them is missing.
-    pub(super) fn beside(&self, wanted: &[(i32, u64)]) -> Option<Vec<Self>> {
+    pub(in crate::faults) fn beside(&self, wanted: &[(i32, u64)]) -> Option<Vec<Self>> {
         let space = |pid: i32| std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("ns/pid")).ok();
         let own = space(self.pid)?;
         let entries = std::fs::read_dir("/proc").ok()?.flatten();
@@ -179,7 +178,7 @@ const HEARD_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits until the engine knows of the end of a first process that was killed past it: it would answer a
 /// start with "runs already" until then.
-pub(super) async fn settle(site: &Site<'_>, node: &Node, first: Option<&HostProcess>) -> Done<()> {
+pub(in crate::faults) async fn settle(site: &Site<'_>, node: &Node, first: Option<&HostProcess>) -> Done<()> {
     let Some(first) = first else { return Ok(()) };
     let what = format!("{}: the engine knows of the end", node.name);
     let heard = wait::until(&what, HEARD_DEADLINE, Duration::from_millis(20), || async {
@@ -195,7 +194,7 @@ pub(super) async fn settle(site: &Site<'_>, node: &Node, first: Option<&HostProc
 }
 
 /// Whether what the engine reports as running is this first process, and it is ending.
-pub(super) fn is_dying(first: &HostProcess, reported: Option<i64>) -> bool {
+pub(in crate::faults) fn is_dying(first: &HostProcess, reported: Option<i64>) -> bool {
     reported == Some(i64::from(first.pid)) && first.is_ending()
 }
 

@@ -1,7 +1,7 @@
 //! The queue in user space: its rules, its arguments, and what it counted.
 
 use super::traffic::{self, Peers};
-use super::{Done, InjectorError, Site};
+use crate::faults::{Done, InjectorError, Site};
 use crate::stack::Node;
 use crate::toolbox::{Counters, Daemon, Ruleset, Spec, Table};
 use firedrill_core::fault::catalogue::network::Traffic;

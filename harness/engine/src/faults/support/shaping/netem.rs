@@ -50,7 +50,7 @@ pub async fn in_kernel(engine: &Engine, image: &str, run: &RunId) -> Result<bool
         }),
         ..Default::default()
     };
-    let name = format!("fd-{run}-netem-{}", random_hex(4));
+    let name = labels::name(run, &format!("netem-{}", random_hex(4)));
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let created = docker.create_container(Some(options), body).await;
     created.map_err(DockerError::call("create a container to try netem in"))?;

@@ -1,39 +1,38 @@
 //! What faults that end a node have in common: calls that the engine carries
 //! on with when nobody waits for their answer any more.
 
-use super::{Done, InjectorError, Site, state};
+use super::state;
+use crate::faults::{Done, InjectorError, Site};
+use crate::per_node::PerNode;
 use crate::stack::Node;
 use crate::wait::{self, Look};
 use bollard::models::ContainerState;
 use firedrill_core::fault::catalogue::node::Stop;
-use firedrill_core::ids::NodeName;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A node's life before the fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Before {
+pub(in crate::faults) struct Before {
     /// When it was started, as the engine tells it.
-    pub(super) started_at: String,
+    pub(in crate::faults) started_at: String,
     /// The number of its first process.
-    pub(super) pid: i64,
+    pub(in crate::faults) pid: i64,
 }
 
 impl Before {
     /// The life that this state is of.
-    pub(super) fn of(state: &ContainerState) -> Self {
+    pub(in crate::faults) fn of(state: &ContainerState) -> Self {
         Self { started_at: state.started_at.clone().unwrap_or_default(), pid: state.pid.unwrap_or(0) }
     }
 
     /// Whether it is still the same life.
-    pub(super) fn goes_on(&self, state: &ContainerState) -> bool {
+    pub(in crate::faults) fn goes_on(&self, state: &ContainerState) -> bool {
         state.running == Some(true) && state.started_at.as_deref() == Some(&self.started_at)
     }
 
     /// The instant of a later start, where there was one.
-    pub(super) fn later_start(&self, node: &Node, state: &ContainerState) -> Done<Option<String>> {
+    pub(in crate::faults) fn later_start(&self, node: &Node, state: &ContainerState) -> Done<Option<String>> {
         let started_at = state.started_at.clone().unwrap_or_default();
         let instant = |text: &str| {
             let instant = text.parse::<jiff::Timestamp>();
@@ -53,37 +52,32 @@ enum Call {
 
 /// The calls of a fault, by node. Nothing is known of the calls of another process.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<BTreeMap<NodeName, Call>>);
+pub(in crate::faults) struct Calls(PerNode<Call>);
 
 impl Calls {
     /// The fault is armed and has not been injected.
-    pub(super) fn armed(&self, node: &Node) {
-        self.note(node, Call::NotMade);
+    pub(in crate::faults) fn armed(&self, node: &Node) {
+        self.0.put(node, Call::NotMade);
     }
 
     /// The call is made.
-    pub(super) fn made(&self, node: &Node) {
-        self.note(node, Call::UnderWay);
+    pub(in crate::faults) fn made(&self, node: &Node) {
+        self.0.put(node, Call::UnderWay);
     }
 
     /// The engine has answered it.
-    pub(super) fn answered(&self, node: &Node) {
-        self.note(node, Call::Answered);
-    }
-
-    fn note(&self, node: &Node, call: Call) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), call);
+    pub(in crate::faults) fn answered(&self, node: &Node) {
+        self.0.put(node, Call::Answered);
     }
 
     /// Whether the engine may still be at work on a call.
-    pub(super) fn may_be_under_way(&self, node: &Node) -> bool {
-        let call = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node.name).copied();
-        !matches!(call, Some(Call::NotMade | Call::Answered))
+    pub(in crate::faults) fn may_be_under_way(&self, node: &Node) -> bool {
+        !matches!(self.0.get(node), Some(Call::NotMade | Call::Answered))
     }
 
     /// Waits until no end of the node can be under way any more, at most `longest`: the engine would end it
     /// after the undo has started it, or has taken it that there is nothing to start.
-    pub(super) async fn settle(&self, site: &Site<'_>, node: &Node, before: &Before, longest: Duration) {
+    pub(in crate::faults) async fn settle(&self, site: &Site<'_>, node: &Node, before: &Before, longest: Duration) {
         if !self.may_be_under_way(node) {
             return;
         }
@@ -103,15 +97,15 @@ impl Calls {
 }
 
 /// How long the engine may take to hear and act, beyond what it was told to wait.
-pub(super) const ENGINE_DELAY: Duration = Duration::from_secs(2);
+pub(in crate::faults) const ENGINE_DELAY: Duration = Duration::from_secs(2);
 
 /// How long a stop may be under way.
-pub(super) fn longest_stop(stop: &Stop) -> Duration {
+pub(in crate::faults) fn longest_stop(stop: &Stop) -> Duration {
     Duration::from_millis(stop.grace_ms) + ENGINE_DELAY
 }
 
 /// The grace in whole seconds, rounded up, as the engine takes it.
-pub(super) fn grace_s(stop: &Stop) -> i32 {
+pub(in crate::faults) fn grace_s(stop: &Stop) -> i32 {
     i32::try_from(stop.grace_ms.div_ceil(1_000)).unwrap_or(i32::MAX)
 }
 

@@ -1,6 +1,6 @@
 //! Commands to a Redis or a Sentinel: what the faults inside them have in common.
 
-use super::{Done, InjectorError};
+use crate::faults::{Done, InjectorError};
 use crate::probe::connect_redis;
 use crate::stack::Node;
 use redis::aio::MultiplexedConnection;
@@ -12,25 +12,25 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Port of a Redis.
-pub(super) const REDIS: u16 = 6379;
+pub(in crate::faults) const REDIS: u16 = 6379;
 
 /// Port of a Sentinel.
-pub(super) const SENTINEL: u16 = 26379;
+pub(in crate::faults) const SENTINEL: u16 = 26379;
 
 /// Who does not answer for this long is silent. A Redis takes well under a millisecond; one in a thousand answers
 /// takes as long on a busy 2-core machine, so silence alone proves little: every fault has something more.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A command that reads nothing and changes nothing.
-pub(super) const PING: &str = "PING";
+pub(in crate::faults) const PING: &str = "PING";
 
 /// A command that Redis holds to be a write and refuses like one, and that never writes anything: an empty text
 /// into a key that does not exist.
-pub(super) const WRITE: &str = "SETRANGE firedrill:probe 0 \"\"";
+pub(in crate::faults) const WRITE: &str = "SETRANGE firedrill:probe 0 \"\"";
 
 /// What became of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::faults) enum Answer {
     /// The connection stands, and nothing came over it in 200 ms.
     Silence,
     /// This.
@@ -39,24 +39,28 @@ pub(super) enum Answer {
 
 impl Answer {
     /// Whether it was refused for want of memory.
-    pub(super) fn is_out_of_memory(&self) -> bool {
+    pub(in crate::faults) fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Said(text) if text.starts_with("-OOM"))
     }
 }
 
 /// Where a port of a node is reached from here.
-pub(super) fn address(node: &Node, port: u16) -> Done<SocketAddr> {
+pub(in crate::faults) fn address(node: &Node, port: u16) -> Done<SocketAddr> {
     node.published(port).ok_or_else(|| InjectorError::failed(node, format!("port {port} is not published")))
 }
 
 /// Opens a connection.
-pub(super) async fn connect(node: &Node, port: u16) -> Done<MultiplexedConnection> {
+pub(in crate::faults) async fn connect(node: &Node, port: u16) -> Done<MultiplexedConnection> {
     let connected = connect_redis(address(node, port)?).await;
     connected.map_err(|error| InjectorError::failed(node, format!("no connection: {error}")))
 }
 
 /// Asks for something.
-pub(super) async fn ask<T: FromRedisValue>(node: &Node, to: &mut MultiplexedConnection, words: &[&str]) -> Done<T> {
+pub(in crate::faults) async fn ask<T: FromRedisValue>(
+    node: &Node,
+    to: &mut MultiplexedConnection,
+    words: &[&str],
+) -> Done<T> {
     let mut command = Cmd::new();
     words.iter().for_each(|word| {
         command.arg(word);
@@ -66,20 +70,20 @@ pub(super) async fn ask<T: FromRedisValue>(node: &Node, to: &mut MultiplexedConn
 }
 
 /// The value of a setting; empty where there is none of that name.
-pub(super) async fn setting(node: &Node, to: &mut MultiplexedConnection, name: &str) -> Done<String> {
+pub(in crate::faults) async fn setting(node: &Node, to: &mut MultiplexedConnection, name: &str) -> Done<String> {
     let pairs: Vec<(String, String)> = ask(node, to, &["CONFIG", "GET", name]).await?;
     Ok(pairs.into_iter().next().map(|(_, value)| value).unwrap_or_default())
 }
 
 /// Whether it says that it is a master.
-pub(super) async fn is_master(node: &Node, to: &mut MultiplexedConnection) -> Done<bool> {
+pub(in crate::faults) async fn is_master(node: &Node, to: &mut MultiplexedConnection) -> Done<bool> {
     let info: String = ask(node, to, &["INFO", "replication"]).await?;
     Ok(info.lines().any(|line| line.trim() == "role:master"))
 }
 
 /// One command by a new client of its own, as any other client would send it. No answer is an answer here; no
 /// connection is an error.
-pub(super) async fn outsider(node: &Node, command: &str) -> Done<Answer> {
+pub(in crate::faults) async fn outsider(node: &Node, command: &str) -> Done<Answer> {
     let failed = |error: std::io::Error| InjectorError::failed(node, format!("{command}: {error}"));
     let gone = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
     let connecting = timeout(PATIENCE, TcpStream::connect(address(node, REDIS)?)).await;

@@ -1,7 +1,8 @@
 //! Limits of a node's cgroup, set and read by the engine.
 
-use super::{Done, InjectorError, state};
+use super::state;
 use crate::docker::{DockerError, status};
+use crate::faults::{Done, InjectorError};
 use crate::stack::{Node, Stack};
 use bollard::models::{ContainerMemoryStats, ContainerStatsResponse, ContainerUpdateBody, HostConfig};
 use bollard::query_parameters::StatsOptionsBuilder;
@@ -17,12 +18,12 @@ const UNLIMITED_BYTES: i64 = 1 << 62;
 const UNLIMITED_WITH_SWAP_BYTES: i64 = i64::MAX - 4095;
 
 /// What the engine was told about the node's limits.
-pub(super) async fn host_config(stack: &Stack, node: &Node) -> Done<HostConfig> {
+pub(in crate::faults) async fn host_config(stack: &Stack, node: &Node) -> Done<HostConfig> {
     Ok(state::inspect(stack, node).await?.host_config.unwrap_or_default())
 }
 
 /// Changes limits. Gives whether there still is a container to change.
-pub(super) async fn update(stack: &Stack, node: &Node, body: ContainerUpdateBody) -> Done<bool> {
+pub(in crate::faults) async fn update(stack: &Stack, node: &Node, body: ContainerUpdateBody) -> Done<bool> {
     match stack.engine.docker.update_container(&node.container, body).await {
         Ok(()) => Ok(true),
         Err(error) if status(&error) == Some(404) => Ok(false),
@@ -31,7 +32,7 @@ pub(super) async fn update(stack: &Stack, node: &Node, body: ContainerUpdateBody
 }
 
 /// The counters of the node's cgroup.
-pub(super) async fn stats(stack: &Stack, node: &Node) -> Done<ContainerStatsResponse> {
+pub(in crate::faults) async fn stats(stack: &Stack, node: &Node) -> Done<ContainerStatsResponse> {
     let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
     let mut answers = std::pin::pin!(stack.engine.docker.stats(&node.container, Some(options)));
     match answers.next().await {
@@ -43,13 +44,13 @@ pub(super) async fn stats(stack: &Stack, node: &Node) -> Done<ContainerStatsResp
 
 /// A memory limit as the engine knows it; 0 and below is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct MemoryBefore {
-    pub(super) memory: i64,
-    pub(super) swap: i64,
+pub(in crate::faults) struct MemoryBefore {
+    pub(in crate::faults) memory: i64,
+    pub(in crate::faults) swap: i64,
 }
 
 impl MemoryBefore {
-    pub(super) async fn read(stack: &Stack, node: &Node) -> Done<Self> {
+    pub(in crate::faults) async fn read(stack: &Stack, node: &Node) -> Done<Self> {
         let config = host_config(stack, node).await?;
         Ok(Self { memory: config.memory.unwrap_or(0), swap: config.memory_swap.unwrap_or(0) })
     }
@@ -67,13 +68,13 @@ impl MemoryBefore {
     }
 
     /// Gives the node its limit back, whatever state it is in.
-    pub(super) async fn restore(self, stack: &Stack, node: &Node) -> Done<()> {
+    pub(in crate::faults) async fn restore(self, stack: &Stack, node: &Node) -> Done<()> {
         let (memory, swap) = self.to_restore();
         set_memory(stack, node, memory, swap).await.map(|_| ())
     }
 
     /// Whether the node has it back, in words. A container that is gone has no limit.
-    pub(super) async fn is_restored(self, stack: &Stack, node: &Node) -> Done<Option<String>> {
+    pub(in crate::faults) async fn is_restored(self, stack: &Stack, node: &Node) -> Done<Option<String>> {
         let now = Self::read(stack, node).await?;
         let back = if self.is_limited() { now.memory == self.memory } else { !now.is_limited() };
         let limit = if self.is_limited() { mib(self.memory.unsigned_abs()) } else { "no limit".to_owned() };
@@ -81,7 +82,7 @@ impl MemoryBefore {
     }
 
     /// Refuses what would give the node more than it has.
-    pub(super) fn must_shrink(self, node: &Node, limit_bytes: u64) -> Done<()> {
+    pub(in crate::faults) fn must_shrink(self, node: &Node, limit_bytes: u64) -> Done<()> {
         if self.is_limited() && limit_bytes >= self.memory.unsigned_abs() {
             let (own, new) = (mib(self.memory.unsigned_abs()), mib(limit_bytes));
             return Err(InjectorError::failed(node, format!("its own memory limit of {own} is not above {new}")));
@@ -96,7 +97,7 @@ async fn set_memory(stack: &Stack, node: &Node, memory: i64, swap: i64) -> Done<
 }
 
 /// Limits the node's memory, swap included.
-pub(super) async fn limit_memory(stack: &Stack, node: &Node, bytes: u64) -> Done<()> {
+pub(in crate::faults) async fn limit_memory(stack: &Stack, node: &Node, bytes: u64) -> Done<()> {
     let bytes = i64::try_from(bytes).unwrap_or(UNLIMITED_BYTES);
     match set_memory(stack, node, bytes, bytes).await {
         Ok(true) => Ok(()),
@@ -112,7 +113,7 @@ pub(super) async fn limit_memory(stack: &Stack, node: &Node, bytes: u64) -> Done
 }
 
 /// What the node's processes hold: with the page cache that was used of late, or without any.
-pub(super) async fn used_bytes(stack: &Stack, node: &Node, with_active_cache: bool) -> Done<u64> {
+pub(in crate::faults) async fn used_bytes(stack: &Stack, node: &Node, with_active_cache: bool) -> Done<u64> {
     let stats = stats(stack, node).await?.memory_stats.unwrap_or_default();
     Ok(used(&stats, with_active_cache))
 }
@@ -128,12 +129,12 @@ fn used(stats: &ContainerMemoryStats, with_active_cache: bool) -> u64 {
 }
 
 /// A limit of whole pages that the engine takes.
-pub(super) fn whole_pages(bytes: u64) -> u64 {
+pub(in crate::faults) fn whole_pages(bytes: u64) -> u64 {
     bytes.max(LEAST_BYTES) & !4095
 }
 
 /// Bytes for people.
-pub(super) fn mib(bytes: u64) -> String {
+pub(in crate::faults) fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 

@@ -2,9 +2,10 @@
 //! script, as root. A process is known by its number and its start time, so that a number which is in use
 //! again is never taken for it.
 
-use super::signal::Stat;
-use super::{Done, InjectorError, Memo, Site};
+use super::inside::ROOT;
+use super::signal::{self, Grip, Stat};
 use crate::docker::Output;
+use crate::faults::{Done, InjectorError, Memo, Site};
 use crate::stack::Node;
 use firedrill_core::fault::catalogue::node::Process;
 use rand::SeedableRng;
@@ -41,53 +42,58 @@ exit 0
 
 /// A process inside as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) stat: Stat,
-    pub(super) command: String,
+pub(in crate::faults) struct Seen {
+    pub(in crate::faults) stat: Stat,
+    pub(in crate::faults) command: String,
 }
 
 /// A process that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Chosen {
+pub(in crate::faults) struct Chosen {
     /// Its number inside.
-    pub(super) pid: i32,
+    pub(in crate::faults) pid: i32,
     /// When it started, in clock ticks since the machine did.
-    pub(super) start_ticks: u64,
+    pub(in crate::faults) start_ticks: u64,
     /// Its command line.
-    pub(super) command: String,
+    pub(in crate::faults) command: String,
 }
 
 impl Chosen {
     /// This process among those that were seen.
-    pub(super) fn find<'a>(&self, seen: &'a [Seen]) -> Option<&'a Seen> {
+    pub(in crate::faults) fn find<'a>(&self, seen: &'a [Seen]) -> Option<&'a Seen> {
         seen.iter().find(|seen| seen.stat.pid == self.pid && seen.stat.start_ticks == self.start_ticks)
     }
 }
 
 /// What the undo has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Choice {
+pub(in crate::faults) struct Choice {
     /// Those that are hit.
-    pub(super) chosen: Vec<Chosen>,
+    pub(in crate::faults) chosen: Vec<Chosen>,
     /// How many there were to choose from.
-    pub(super) of: usize,
+    pub(in crate::faults) of: usize,
 }
 
 impl Choice {
     /// Number and start time of each.
-    pub(super) fn keys(&self) -> Vec<(i32, u64)> {
+    pub(in crate::faults) fn keys(&self) -> Vec<(i32, u64)> {
         self.chosen.iter().map(|chosen| (chosen.pid, chosen.start_ticks)).collect()
     }
 
     /// In words.
-    pub(super) fn describe(&self) -> String {
+    pub(in crate::faults) fn describe(&self) -> String {
         let words = self.chosen.iter().map(|chosen| format!("{} ({})", chosen.pid, short(&chosen.command)));
         words.collect::<Vec<_>>().join(", ")
     }
 }
 
 /// Chooses the processes of a node and makes the memo.
-pub(super) async fn choose(site: &Site<'_>, node: &Node, fault: &'static str, which: &Process) -> Done<Memo> {
+pub(in crate::faults) async fn choose(
+    site: &Site<'_>,
+    node: &Node,
+    fault: &'static str,
+    which: &Process,
+) -> Done<Memo> {
     let all = list(site, node).await?;
     let fits = fitting(&all, &which.command);
     if fits.is_empty() {
@@ -102,12 +108,22 @@ pub(super) async fn choose(site: &Site<'_>, node: &Node, fault: &'static str, wh
 }
 
 /// All processes inside.
-pub(super) async fn list(site: &Site<'_>, node: &Node) -> Done<Vec<Seen>> {
+pub(in crate::faults) async fn list(site: &Site<'_>, node: &Node) -> Done<Vec<Seen>> {
     Ok(parse(&run(site, node, &["sh", "-c", LIST]).await?.stdout))
 }
 
+/// Holds the chosen processes by the numbers that this machine's kernel has for them, where it runs them.
+pub(in crate::faults) async fn hold(grip: &Grip, site: &Site<'_>, node: &Node, choice: &Choice) -> Done<()> {
+    let first = signal::first(site.stack, node).await?;
+    let found = first.and_then(|first| first.beside(&choice.keys())).unwrap_or_default();
+    let held: Vec<_> = found.iter().filter_map(signal::HostProcess::hold).collect();
+    // All or none: where one is missing, the engine's way finds out which.
+    grip.keep(node, if held.len() == choice.chosen.len() { held } else { Vec::new() });
+    Ok(())
+}
+
 /// Signals those that are still the same, by a command inside.
-pub(super) async fn signal(site: &Site<'_>, node: &Node, signal: &str, choice: &Choice) -> Done<()> {
+pub(in crate::faults) async fn signal(site: &Site<'_>, node: &Node, signal: &str, choice: &Choice) -> Done<()> {
     let keys: Vec<String> =
         choice.keys().into_iter().flat_map(|(pid, start)| [pid.to_string(), start.to_string()]).collect();
     let mut command = vec!["sh", "-c", SIGNAL, "sh", signal];
@@ -116,7 +132,7 @@ pub(super) async fn signal(site: &Site<'_>, node: &Node, signal: &str, choice: &
 }
 
 async fn run(site: &Site<'_>, node: &Node, command: &[&str]) -> Done<Output> {
-    let output = site.stack.engine.exec_as_root(&node.container, command, SCRIPT_DEADLINE).await?;
+    let output = site.stack.engine.exec_as(ROOT, &node.container, command, SCRIPT_DEADLINE).await?;
     match output.code {
         0 => Ok(output),
         code => Err(InjectorError::failed(
@@ -162,7 +178,7 @@ fn fitting(all: &[Seen], text: &str) -> Vec<Chosen> {
 }
 
 /// How many fit now.
-pub(super) fn count_fitting(all: &[Seen], text: &str) -> usize {
+pub(in crate::faults) fn count_fitting(all: &[Seen], text: &str) -> usize {
     fitting(all, text).len()
 }
 

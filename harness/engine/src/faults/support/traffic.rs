@@ -1,18 +1,20 @@
-//! Which packets a network fault concerns: peers resolved to addresses, and the matches of iptables for them.
+//! Which packets a network fault concerns: peers resolved to addresses, the matches of iptables for them, and what
+//! the rules counted.
 
-use super::{Done, InjectorError, Site};
+use crate::faults::{Done, InjectorError, Site};
 use crate::stack::Node;
-use crate::toolbox::{Hook, Probe, Ruleset, Table};
+use crate::toolbox::{Command, Counters, Hook, Probe, Ruleset, Spec, Table};
 use firedrill_core::fault::catalogue::network::{Direction, Traffic};
+use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 /// The other ends of a fault's traffic on one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Peers {
+pub(in crate::faults) struct Peers {
     /// Their names, for messages.
-    pub(super) names: Vec<String>,
+    pub(in crate::faults) names: Vec<String>,
     /// All their addresses.
-    pub(super) addresses: Vec<Ipv4Addr>,
+    pub(in crate::faults) addresses: Vec<Ipv4Addr>,
     /// The node's own addresses.
     own: Vec<Ipv4Addr>,
     /// Those of them that the node reaches, and the gateway where the outside is meant.
@@ -24,12 +26,24 @@ pub(super) struct Peers {
 
 /// What iptables matches by, and of which protocol that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Match {
+pub(in crate::faults) struct Match {
     /// For example `-s 10.0.0.1 -p tcp -m multiport --ports 5432`; empty is every packet.
-    pub(super) text: String,
+    pub(in crate::faults) text: String,
     /// Whether it matches TCP only, something that is not TCP only, or both.
-    pub(super) protocol: Option<&'static str>,
+    pub(in crate::faults) protocol: Option<&'static str>,
 }
+
+/// The memo of a fault of rules: of `loss` as well.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::faults) struct Cut {
+    pub(in crate::faults) spec: Spec,
+    pub(in crate::faults) probe: Probe,
+    /// Names of the peers, for messages.
+    pub(in crate::faults) peers: Vec<String>,
+}
+
+/// By these the node's own programs are refused: the kernel makes them in the peer's name.
+pub(in crate::faults) const OWN_REFUSALS: &str = "-i lo -j RETURN";
 
 /// How many UDP packets a look of [`probe`] sends to each end.
 const PROBE_PACKETS: u32 = 5;
@@ -41,7 +55,7 @@ const PROBE_TIMEOUT_MS: u32 = 300;
 const NOBODYS_PORT: u16 = 9;
 
 /// Resolves the other ends of a fault on a node. Nobody there is a refusal: the fault would do nothing.
-pub(super) fn peers(site: &Site<'_>, node: &Node, traffic: &Traffic, fault: &'static str) -> Done<Peers> {
+pub(in crate::faults) fn peers(site: &Site<'_>, node: &Node, traffic: &Traffic, fault: &'static str) -> Done<Peers> {
     let stack = site.stack;
     let mut chosen: Vec<&Node> = Vec::new();
     if traffic.peers.is_empty() {
@@ -79,7 +93,7 @@ pub(super) fn peers(site: &Site<'_>, node: &Node, traffic: &Traffic, fault: &'st
 }
 
 /// Adds a fault's rules to a set: `tails` gives what follows a match (`-j DROP`), one rule each.
-pub(super) fn add_rules(
+pub(in crate::faults) fn add_rules(
     rules: &mut Ruleset,
     table: Table,
     traffic: &Traffic,
@@ -92,7 +106,7 @@ pub(super) fn add_rules(
 }
 
 /// Where packets of a direction are met.
-pub(super) fn hooks(direction: Direction) -> &'static [Hook] {
+pub(in crate::faults) fn hooks(direction: Direction) -> &'static [Hook] {
     match direction {
         Direction::Both => &[Hook::Input, Hook::Output],
         Direction::In => &[Hook::Input],
@@ -137,7 +151,7 @@ fn matches(end: &str, port: Option<u16>) -> Vec<Match> {
 }
 
 /// The filter of `ss` for the TCP connections that are meant.
-pub(super) fn connections(port: Option<u16>, peers: &Peers) -> String {
+pub(in crate::faults) fn connections(port: Option<u16>, peers: &Peers) -> String {
     let any = |addresses: &[Ipv4Addr]| {
         let ends: Vec<String> = addresses.iter().map(|address| format!("dst {address}")).collect();
         ends.join(" or ")
@@ -151,16 +165,26 @@ pub(super) fn connections(port: Option<u16>, peers: &Peers) -> String {
     port.map_or(ends.clone(), |port| format!("{ends} and ( sport = :{port} or dport = :{port} )"))
 }
 
+/// The command that destroys what the filter means, and names each.
+pub(in crate::faults) fn kill_connections(filter: &str) -> Command {
+    Command::of(&["ss", "--kill", "--tcp", "--numeric", "--no-header", "state", "established", filter])
+}
+
+/// Packets that rules took away.
+pub(in crate::faults) fn taken(counters: &Counters) -> u64 {
+    counters.packets(&["DROP", "REJECT"])
+}
+
 /// Packets of our own that a fault's rules must see, in either direction: TCP is answered by the other end's
 /// kernel, whether somebody listens there or not.
-pub(super) fn probe(traffic: &Traffic, peers: &Peers) -> Probe {
+pub(in crate::faults) fn probe(traffic: &Traffic, peers: &Peers) -> Probe {
     let port = traffic.port.unwrap_or(NOBODYS_PORT);
     let ends: Vec<(Ipv4Addr, u16)> = peers.reached.iter().map(|address| (*address, port)).collect();
     Probe { tcp: ends.clone(), udp: ends, packets: PROBE_PACKETS, timeout_ms: PROBE_TIMEOUT_MS }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::faults) mod tests {
     use super::*;
     use firedrill_core::topology::NodeKind;
 
