@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Buy tickets from any Pretix at a given rate.
     Load(LoadArgs),
+    /// Find the highest rate of purchases that a topology sustains within its agreement.
+    Capacity(CapacityArgs),
     /// Undo faults that dead runs left in force, and remove what they left behind.
     Reap,
     /// Show the catalogue of faults: what each does, needs, and is proven by.
@@ -106,6 +108,49 @@ pub(crate) struct CertifyArgs {
     /// Purchases that begin per second.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CapacityArgs {
+    /// Topology: a folder below `topologies/`, or a path.
+    #[arg(long, default_value = "pretix-ha")]
+    pub(crate) topology: String,
+    /// A stack that stands (`firedrill up`) instead of one that is booted for it.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) on: Option<String>,
+    /// Agreement: a name below `fixtures/sla/`, or a path.
+    #[arg(long, default_value = "gic-2020")]
+    pub(crate) sla: String,
+    /// What buyers do: a file below `fixtures/journeys/` without its ending.
+    #[arg(long, default_value = "order-api")]
+    pub(crate) journey: String,
+    /// Event of the seed file; `open` has no limit, so that no lock of a quota is taken.
+    #[arg(long, default_value = "fair")]
+    pub(crate) event: String,
+    /// Item of that event.
+    #[arg(long, default_value = "Paid")]
+    pub(crate) item: String,
+    /// Rate of the first trial, in purchases per second.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) first: f64,
+    /// No rate above this is tried.
+    #[arg(long, default_value_t = 200.0)]
+    pub(crate) highest: f64,
+    /// Virtual buyers.
+    #[arg(long, default_value_t = 400)]
+    pub(crate) buyers: u32,
+    /// Length of a trial in seconds.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) trial_s: u64,
+    /// Length of the trial that confirms, in seconds.
+    #[arg(long, default_value_t = 90)]
+    pub(crate) confirm_s: u64,
+    /// Seed of everything random.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -78,14 +78,46 @@ impl Run<'_> {
                 break;
             }
         }
+        self.soak().await;
         if self.interrupted() {
             self.session.stage(Stage::Interrupted, None, "by the operator".to_owned());
             return;
         }
-        // A last purchase must go through after everything, and a drill without steps is a load test.
+        // A last purchase must go through after everything. A load test may ask for more than the stack can
+        // take: it ends on time, whatever buyers see.
+        if total == 0 && drill.soak_ms > 0 {
+            return;
+        }
         if let Err(expired) = self.wait_steady("the end").await {
             self.progress.note(&expired.to_string());
         }
+    }
+
+    /// Lets the load run on for as long as the drill asks for.
+    async fn soak(&mut self) {
+        let soak = Duration::from_millis(self.drill.soak_ms);
+        if soak.is_zero() {
+            return;
+        }
+        let task = format!("load for {:.0} s", soak.as_secs_f64());
+        self.progress.begin(&task);
+        let end = tokio::time::sleep(soak);
+        tokio::pin!(end);
+        let mut looks = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                // An error means that nobody can interrupt any more.
+                Ok(_) = self.interrupt.wait_for(|interrupted| *interrupted) => break,
+                _ = looks.tick() => {
+                    if let Some(figures) = self.view.as_ref().map(LoadView::snapshot) {
+                        let text = format!("{} sold, {}/s, {} under way", figures.acknowledged, figures.acks_last_s, figures.in_flight);
+                        self.progress.update(&task, &text);
+                    }
+                }
+            }
+        }
+        self.progress.end(&task, "over");
     }
 
     pub(crate) fn interrupted(&self) -> bool {

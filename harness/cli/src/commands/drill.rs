@@ -99,7 +99,7 @@ async fn run_on(args: &RunArgs, written: &Written, run: &RunId) -> Result<Exit, 
     conclude(&executed?, closed)
 }
 
-fn options(topology_folder: PathBuf) -> Result<SessionOptions, Failure> {
+pub(super) fn options(topology_folder: PathBuf) -> Result<SessionOptions, Failure> {
     let options = SessionOptions {
         events: home::events(&topology_folder),
         topology_folder,
@@ -110,7 +110,7 @@ fn options(topology_folder: PathBuf) -> Result<SessionOptions, Failure> {
     Ok(options)
 }
 
-fn rand_seed() -> u64 {
+pub(super) fn rand_seed() -> u64 {
     // Short enough to be typed.
     u64::from(std::process::id()) ^ (std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.subsec_nanos().into()))
 }
@@ -162,7 +162,7 @@ fn conclude(executed: &Executed, closed: Result<(), SessionError>) -> Result<Exi
     Ok(executed.verdict.conclusion.into())
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -181,7 +181,7 @@ pub(super) fn refused(error: SessionError) -> Failure {
 }
 
 /// Turns true at the first Ctrl-C or SIGTERM. A second one ends the process at once; the guard cleans up.
-fn on_interrupt(progress: Arc<dyn Progress>) -> watch::Receiver<bool> {
+pub(super) fn on_interrupt(progress: Arc<dyn Progress>) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,5 +1,6 @@
 //! One file a group of commands.
 
+mod capacity;
 mod check;
 mod doctor;
 mod drill;
@@ -22,6 +23,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::check(&args),
         Command::Report(args) => check::report(&args),
         Command::Load(args) => load::load(&args).await,
+        Command::Capacity(args) => capacity::capacity(&args).await,
         Command::Reap => stacks::reap().await,
         Command::Faults { name } => faults::faults(name.as_deref()),
         Command::Schema => faults::schema(),

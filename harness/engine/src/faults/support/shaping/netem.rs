@@ -37,10 +37,13 @@ pub(super) async fn of_stack(stack: &Stack) -> Result<bool, DockerError> {
 /// Tries netem in a container with an empty network of its own, which is removed again.
 pub async fn in_kernel(engine: &Engine, image: &str, run: &RunId) -> Result<bool, DockerError> {
     let docker = &engine.docker;
+    let mut of_run = labels::of_run(run, &labels::this_process());
+    // One of the helpers, so that whoever cleans up after a killed harness removes it with them.
+    of_run.insert(labels::TOOLBOX.to_owned(), "netem".to_owned());
     let words = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"];
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
-        labels: Some(labels::of_run(run, &labels::this_process())),
+        labels: Some(of_run),
         entrypoint: Some(words.map(str::to_owned).to_vec()),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
@@ -50,7 +53,7 @@ pub async fn in_kernel(engine: &Engine, image: &str, run: &RunId) -> Result<bool
         }),
         ..Default::default()
     };
-    let name = labels::name(run, &format!("netem-{}", random_hex(4)));
+    let name = labels::name(run, &format!("toolbox-netem-{}", random_hex(4)));
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let created = docker.create_container(Some(options), body).await;
     created.map_err(DockerError::call("create a container to try netem in"))?;
