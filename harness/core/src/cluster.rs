@@ -39,6 +39,9 @@ pub enum Facts {
     Redis {
         /// Whether it is a master.
         master: bool,
+        /// Whether it refuses writes because too few replicas follow it (`min-replicas-to-write`): a master that
+        /// was cut off, and leads nobody.
+        refuses_writes: bool,
         /// Replicas that are online, for a master.
         replicas_online: u32,
         /// Whether its link to the master is up, for a replica.
@@ -94,6 +97,7 @@ impl NodeReport {
     pub fn role(&self) -> Role {
         match &self.answer {
             Err(_) => Role::Unreachable,
+            Ok(Facts::Redis { master: true, refuses_writes: true, .. }) => Role::NotServing,
             Ok(Facts::Postgres { in_recovery: false, .. } | Facts::Redis { master: true, .. }) => Role::Primary,
             Ok(Facts::Postgres { .. } | Facts::Redis { .. }) => Role::Standby,
             Ok(Facts::Pgpool { primary: Some(_), .. }) => Role::Serving,
@@ -125,8 +129,9 @@ impl NodeReport {
             }
             Ok(Facts::Postgres { receiving, .. }) => if *receiving { "streaming" } else { "not streaming" }.to_owned(),
             Ok(Facts::Pgpool { up, total, primary }) => format!("{up}/{total} up, primary {}", name(primary)),
-            Ok(Facts::Redis { master: true, replicas_online, .. }) => {
-                format!("{replicas_online} replicas online")
+            Ok(Facts::Redis { master: true, refuses_writes, replicas_online, .. }) => {
+                let refuses = if *refuses_writes { ", refuses writes" } else { "" };
+                format!("{replicas_online} replicas online{refuses}")
             }
             Ok(Facts::Redis { link_up, .. }) => if *link_up { "link up" } else { "link down" }.to_owned(),
             Ok(Facts::Sentinel { master, others, replicas, sees_trouble, .. }) => {

@@ -16,7 +16,12 @@ fn postgres(leads: bool) -> Facts {
 }
 
 fn redis(leads: bool) -> Facts {
-    Facts::Redis { master: leads, replicas_online: if leads { 2 } else { 0 }, link_up: !leads }
+    Facts::Redis { master: leads, refuses_writes: false, replicas_online: if leads { 2 } else { 0 }, link_up: !leads }
+}
+
+/// A master that no replica follows any more.
+fn cut_off() -> Facts {
+    Facts::Redis { master: true, refuses_writes: true, replicas_online: 0, link_up: false }
 }
 
 fn pgpool(up: u32, total: u32, primary: Option<&str>) -> Facts {
@@ -116,11 +121,11 @@ fn a_whole_cluster_lacks_nothing() {
     "pg2: 1 standbys streaming (wants 2 standbys streaming)".to_owned()
 )]
 #[case::replica_stuck(
-    "redis1", Facts::Redis { master: false, replicas_online: 0, link_up: false },
+    "redis1", Facts::Redis { master: false, refuses_writes: false, replicas_online: 0, link_up: false },
     "redis1: link down (wants its link up)".to_owned()
 )]
 #[case::master_lost_one(
-    "redis3", Facts::Redis { master: true, replicas_online: 1, link_up: false },
+    "redis3", Facts::Redis { master: true, refuses_writes: false, replicas_online: 1, link_up: false },
     "redis3: 1 replicas online (wants 2 replicas online)".to_owned()
 )]
 fn one_defect_of_one_node_is_named(#[case] node: &str, #[case] facts: Facts, #[case] expected: String) {
@@ -163,6 +168,7 @@ fn without_a_master_all_who_name_one_are_wrong() {
 #[case(postgres(false), Role::Standby, Some(3))]
 #[case(redis(true), Role::Primary, None)]
 #[case(redis(false), Role::Standby, None)]
+#[case(cut_off(), Role::NotServing, None)]
 #[case(pgpool(1, 3, Some("pg1")), Role::Serving, None)]
 #[case(pgpool(3, 3, None), Role::NotServing, None)]
 #[case(sentinel(Some("redis1"), 0, 0, true), Role::Serving, Some(7))]
@@ -215,13 +221,20 @@ fn changed(facts: &Facts) -> BoxedStrategy<Facts> {
         .boxed(),
         Facts::Redis { master: true, .. } => prop_oneof![
             Just(redis(false)),
-            other(2).prop_map(|replicas_online| Facts::Redis { master: true, replicas_online, link_up: false }),
+            Just(cut_off()),
+            other(2).prop_map(|replicas_online| Facts::Redis {
+                master: true,
+                refuses_writes: false,
+                replicas_online,
+                link_up: false
+            }),
         ]
         .boxed(),
-        Facts::Redis { .. } => {
-            prop_oneof![Just(redis(true)), Just(Facts::Redis { master: false, replicas_online: 0, link_up: false }),]
-                .boxed()
-        }
+        Facts::Redis { .. } => prop_oneof![
+            Just(redis(true)),
+            Just(Facts::Redis { master: false, refuses_writes: false, replicas_online: 0, link_up: false }),
+        ]
+        .boxed(),
         Facts::Sentinel { .. } => prop_oneof![
             name.prop_map(|name| sentinel(name, 2, 2, false)),
             other(2).prop_map(|others| sentinel(Some("redis3"), others, 2, false)),

@@ -37,6 +37,8 @@ fn facts(info: &str) -> Facts {
     let replicas = fields.iter().filter(|(key, _)| is_replica(key));
     Facts::Redis {
         master: fields.get("role") == Some(&"master"),
+        // The field is there only where min-replicas-to-write is set, which is then at least 1.
+        refuses_writes: fields.get("min_slaves_good_slaves") == Some(&"0"),
         replicas_online: u32::try_from(replicas.filter(|(_, value)| value.contains("state=online")).count())
             .unwrap_or(u32::MAX),
         link_up: fields.get("master_link_status") == Some(&"up"),
@@ -63,8 +65,17 @@ mod tests {
         let master = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
             slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0\r\n\
             slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n";
-        assert_eq!(facts(master), Facts::Redis { master: true, replicas_online: 1, link_up: false });
+        assert_eq!(
+            facts(master),
+            Facts::Redis { master: true, refuses_writes: false, replicas_online: 1, link_up: false }
+        );
+        let cut_off = "role:master\r\nconnected_slaves:0\r\nmin_slaves_good_slaves:0\r\n";
+        let alone = Facts::Redis { master: true, refuses_writes: true, replicas_online: 0, link_up: false };
+        assert_eq!(facts(cut_off), alone);
         let replica = "role:slave\r\nmaster_link_status:up\r\nslave_read_only:1\r\n";
-        assert_eq!(facts(replica), Facts::Redis { master: false, replicas_online: 0, link_up: true });
+        assert_eq!(
+            facts(replica),
+            Facts::Redis { master: false, refuses_writes: false, replicas_online: 0, link_up: true }
+        );
     }
 }
