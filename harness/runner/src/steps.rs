@@ -88,7 +88,7 @@ impl Run<'_> {
         if total == 0 && drill.soak_ms > 0 {
             return;
         }
-        if let Err(expired) = self.wait_steady("the end").await {
+        if let Err(expired) = self.wait_steady("the end", Some(self.session.recorder.now())).await {
             self.progress.note(&expired.to_string());
         }
     }
@@ -202,7 +202,7 @@ impl Run<'_> {
                 self.stage_all(members, Stage::Steady, "whole");
             }
             _ => {
-                self.wait_steady(task).await?;
+                self.wait_steady(task, None).await?;
                 let detail = match self.view {
                     Some(_) => format!("whole, and {STEADY_MS} ms of sales without an error"),
                     None => "whole; nobody buys".to_owned(),
@@ -364,8 +364,9 @@ impl Run<'_> {
         Ok(figures.served_since(effective).then_some(since))
     }
 
-    /// Waits until the stack is whole and sells without errors.
-    async fn wait_steady(&self, what: &str) -> Result<(), Expired> {
+    /// Waits until the stack is whole and sells without errors; and, where an instant is given, until a purchase
+    /// was served that was begun after it.
+    async fn wait_steady(&self, what: &str, sold_since: Option<At>) -> Result<(), Expired> {
         let what = format!("{what}: whole and steady");
         wait::until(&what, STEADY_DEADLINE, LOOK_PERIOD, || async {
             if self.interrupted() {
@@ -376,7 +377,8 @@ impl Run<'_> {
             }
             let Some(view) = &self.view else { return Look::Ready(()) };
             let figures = view.snapshot();
-            if figures.serves_cleanly_for(STEADY_MS) {
+            let sold = sold_since.is_none_or(|instant| figures.served_since(instant));
+            if sold && figures.serves_cleanly_for(STEADY_MS) {
                 return Look::Ready(());
             }
             Look::NotYet(format!(
