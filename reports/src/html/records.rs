@@ -36,7 +36,7 @@ pub(super) struct OperationView {
 #[derive(Debug)]
 pub(super) struct AttemptView {
     pub(super) number: u32,
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     pub(super) entry: String,
     pub(super) started: String,
     pub(super) took: String,
@@ -80,7 +80,7 @@ impl<'a> Records<'a> {
                 outcome: outcome(&operation.outcome),
                 due: units::instant(operation.intended),
                 took: units::duration(operation.latency_ms()),
-                ledger: ledger.say(&operation.code),
+                ledger: ledger.say(if operation.code.is_empty() { &operation.email } else { &operation.code }),
                 attempts: all.iter().take(ATTEMPTS_MAX).map(|a| attempt_view(a)).collect(),
                 more: all.len().saturating_sub(ATTEMPTS_MAX),
             })
@@ -101,6 +101,7 @@ impl<'a> Ledger<'a> {
         let mut status = HashMap::new();
         for row in history.ledger().filter(|row| authority.is_some_and(|a| a.source == row.source)) {
             status.insert(row.code.as_str(), row.status.as_str());
+            status.insert(row.email.as_str(), row.status.as_str());
             if let Some(token) = &row.token {
                 status.insert(token.as_str(), row.status.as_str());
             }
@@ -122,16 +123,21 @@ impl<'a> Ledger<'a> {
 fn attempt_view(attempt: &Attempt) -> AttemptView {
     AttemptView {
         number: attempt.number,
-        kind: match attempt.kind {
+        kind: units::clean(match attempt.kind {
             AttemptKind::Purchase => "purchase",
             AttemptKind::Lookup => "look-up",
-        },
+            AttemptKind::Prepare | AttemptKind::Visit if attempt.group.is_empty() => "page",
+            AttemptKind::Prepare | AttemptKind::Visit => attempt.group.as_str(),
+            AttemptKind::Redeem => "door",
+        }),
         entry: units::clean(attempt.entry.as_str()),
         started: units::instant(attempt.started),
         took: units::duration(attempt.service_ms()),
         status: attempt.status.map_or_else(|| units::NONE.to_owned(), |status| status.to_string()),
         outcome: match attempt.outcome {
             Outcome::Acknowledged => "confirmed".to_owned(),
+            Outcome::Passed => "as it should be".to_owned(),
+            Outcome::Pending => "taken, under way".to_owned(),
             Outcome::Rejected(reason) => reject(reason).to_owned(),
             Outcome::NotApplied => "too busy".to_owned(),
             Outcome::InDoubt => "in doubt".to_owned(),
@@ -149,6 +155,7 @@ fn outcome(outcome: &OperationOutcome) -> String {
         OperationOutcome::Rejected(reason) => reject(*reason).to_owned(),
         OperationOutcome::InDoubt => "in doubt".to_owned(),
         OperationOutcome::NotApplied => "not applied".to_owned(),
+        OperationOutcome::Visited => "bought nothing, had its pages".to_owned(),
     }
 }
 
@@ -158,6 +165,7 @@ fn reject(reason: RejectReason) -> &'static str {
         RejectReason::DuplicateCode => "code in use",
         RejectReason::Unauthorized => "token refused",
         RejectReason::NotFound => "not found",
+        RejectReason::AlreadyRedeemed => "redeemed before",
         RejectReason::Invalid => "refused as invalid",
     }
 }
