@@ -41,6 +41,7 @@ impl Shop {
         let options = SessionOptions {
             topology_folder: root().join("topologies/pretix-ha"),
             events: root().join("fixtures/events/pretix-ha.yaml"),
+            journeys: root().join("fixtures/journeys"),
             runs: root().join("runs"),
             guard_program: Some(env!("CARGO_BIN_EXE_firedrill").into()),
         };

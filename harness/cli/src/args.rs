@@ -170,8 +170,8 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
-    /// Base URL of the shop, for example `http://127.0.0.1:8080`. Only http here; several may be given,
-    /// buyers fail over between them.
+    /// Base URL of the shop, for example `https://tickets.example.org`; several may be given, buyers fail
+    /// over between them.
     #[arg(required = true)]
     pub(crate) urls: Vec<String>,
     /// Short name of the organizer.
@@ -186,19 +186,67 @@ pub(crate) struct LoadArgs {
     /// Price of the item.
     #[arg(long, default_value = "23.00")]
     pub(crate) price: String,
-    /// API token with the right to write orders.
-    #[arg(long, env = "FIREDRILL_API_TOKEN", hide_env_values = true)]
+    /// API token with the right to write orders. Journeys in the browser do without, but then nobody can find
+    /// out what became of a purchase in doubt.
+    #[arg(long, env = "FIREDRILL_API_TOKEN", hide_env_values = true, default_value = "")]
     pub(crate) token: String,
     /// `Host` header instead of the one in the first URL.
     #[arg(long)]
     pub(crate) host: Option<String>,
-    /// Purchases that begin per second.
+    /// What buyers do: files below `fixtures/journeys/` without their ending, or paths; several by weight:
+    /// `order-api=3,check-in=1`.
+    #[arg(long, default_value = "order-api")]
+    pub(crate) journey: String,
+    /// Purchases that begin per second, whatever becomes of the ones before [default: 1, where there are no
+    /// users].
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Seconds in which the rate rises from 0.
+    #[arg(long)]
+    pub(crate) ramp_s: Option<f64>,
+    /// Exponential gaps between purchases (Poisson) instead of even ones.
+    #[arg(long)]
+    pub(crate) poisson: bool,
+    /// So many users instead of a rate, who begin again when they are done.
+    #[arg(long)]
+    pub(crate) users: Option<u32>,
+    /// Users that begin per second [default: the journey's, or 10].
+    #[arg(long)]
+    pub(crate) hatch: Option<f64>,
+    /// How often each user walks the journey; 0 is until the end.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rounds: u32,
+    /// How long a user waits between two rounds, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) think_ms: u64,
+    /// Multiple of the journey's own users.
     #[arg(long, default_value_t = 1.0)]
-    pub(crate) rate: f64,
-    /// Virtual buyers.
+    pub(crate) peak: f64,
+    /// Virtual buyers of a rate: an arrival that finds none free is refused and counted.
     #[arg(long, default_value_t = 100)]
     pub(crate) buyers: u32,
     /// Seconds.
     #[arg(long, default_value_t = 30)]
     pub(crate) duration_s: u64,
+    /// How long a buyer tries, in seconds.
+    #[arg(long, default_value_t = 45)]
+    pub(crate) patience_s: u64,
+    /// How long one exchange may take, in seconds.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) timeout_s: u64,
+    /// Agreement that gives the thresholds: a name below `fixtures/sla/`, or a path.
+    #[arg(long, default_value = "gic-2020")]
+    pub(crate) sla: String,
+    /// Seed of everything random.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// A PEM file of further authorities to trust.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Do not check certificates: for test set-ups only.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -34,6 +34,11 @@ pub(crate) fn runs() -> PathBuf {
     std::env::var_os("FIREDRILL_RUNS").map_or_else(|| PathBuf::from("runs"), PathBuf::from)
 }
 
+/// The folder of the journeys.
+pub(crate) fn journeys() -> PathBuf {
+    home().join("fixtures/journeys")
+}
+
 /// Reads an agreement, by name or by path.
 pub(crate) fn sla(name: &str) -> Result<Sla> {
     let path = by_name_or_path(name, || home().join("fixtures/sla").join(format!("{name}.yaml")));

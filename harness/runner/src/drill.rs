@@ -1,6 +1,7 @@
 //! One drill on a booted stack: load, steps, drain, final read, verdict.
 
 use crate::journal::{Journal, JournalError};
+use crate::journeys::{self, JourneyError};
 use crate::rundir::{RunDir, RunDirError, Schedule, Stored, new_run_id};
 use crate::session::{Session, SessionError, lock};
 use crate::steps::Run;
@@ -11,8 +12,10 @@ use firedrill_core::sla::Sla;
 use firedrill_core::verdict::Verdict;
 use firedrill_engine::progress::Progress;
 use firedrill_engine::{audit, ledger};
+use firedrill_load::journey::{Script, ScriptError};
 use firedrill_load::run::{LoadHandle, StartError};
-use firedrill_load::{RunClock, Settings, start};
+use firedrill_load::settings::SettingsError;
+use firedrill_load::{RunClock, Settings, start_journey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +38,15 @@ pub enum DrillError {
     /// The load cannot be started.
     #[error(transparent)]
     Load(#[from] StartError),
+    /// Its settings cannot be meant.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Its journeys cannot be had.
+    #[error(transparent)]
+    Journey(#[from] JourneyError),
+    /// Its journeys cannot be walked.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
     /// This topology cannot do it.
     #[error(transparent)]
     Refused(#[from] Problem),
@@ -180,9 +192,15 @@ impl Session {
             return Ok(None);
         }
         let target = self.target(&drill.load.event, &drill.load.item).map_err(SessionError::from)?;
-        let settings = Settings::of(&drill.load, seed, run.clone());
-        let load = start(&target, &settings, self.clock(), journal.sender())?;
-        self.stage(Stage::LoadStarted, None, format!("{} purchases per second", drill.load.rate_per_s));
+        let settings = Settings::of(&drill.load, seed, run.clone())?;
+        let script = Script::new(&settings, journeys::read(&self.options.journeys, &drill.load.journey)?)?;
+        let load = start_journey(&target, &settings, script, self.clock(), journal.sender())?;
+        let (journey, rate) = (&drill.load.journey, drill.load.rate_per_s);
+        let how_much = match drill.load.users {
+            Some(users) => format!("{} users", users.count),
+            None => format!("{rate} purchases per second"),
+        };
+        self.stage(Stage::LoadStarted, None, format!("{how_much}, {journey}"));
         Ok(Some(load))
     }
 

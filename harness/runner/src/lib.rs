@@ -12,8 +12,10 @@
 pub mod capacity;
 pub mod drill;
 pub mod journal;
+pub mod journeys;
 pub mod rundir;
 pub mod session;
+pub mod standalone;
 mod steps;
 mod trigger;
 

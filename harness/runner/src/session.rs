@@ -19,7 +19,7 @@ use firedrill_engine::standing::{self, Lock, Standing, StandingError};
 use firedrill_engine::usage::UsageSampler;
 use firedrill_engine::wait::{self, Expired, Look};
 use firedrill_engine::{images, labels};
-use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Target, purchase_once};
+use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Target, Trust, purchase_once};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,8 @@ pub struct SessionOptions {
     pub topology_folder: PathBuf,
     /// Event file.
     pub events: PathBuf,
+    /// Folder of the journeys.
+    pub journeys: PathBuf,
     /// Folder that run folders are created in.
     pub runs: PathBuf,
     /// The `firedrill` program, which is also the guard; none for a stack that is to stay.
@@ -293,7 +295,7 @@ impl Session {
     /// The shop as the load sees it, for an event and an item of the seed.
     pub fn target(&self, event: &str, item: &str) -> Result<Target, SeedError> {
         let found = self.seed.item(event, item)?;
-        let entries = self.stack.entries().into_iter().map(|(name, addr)| Entry { name, addr });
+        let entries = self.stack.entries().into_iter().map(|(name, addr)| Entry { name, addr, scheme: Scheme::Http });
         Ok(Target {
             entries: entries.collect(),
             host_header: "localhost".to_owned(),
@@ -302,6 +304,7 @@ impl Session {
             item_id: found.id,
             price_cents: firedrill_load::money::parse_cents(&found.price).unwrap_or(0),
             api_token: ApiToken::new(self.seed.token.clone()),
+            trust: Trust::Public,
         })
     }
 

@@ -103,6 +103,7 @@ pub(super) fn options(topology_folder: PathBuf) -> Result<SessionOptions, Failur
     let options = SessionOptions {
         events: home::events(&topology_folder),
         topology_folder,
+        journeys: home::journeys(),
         runs: home::runs(),
         guard_program: Some(std::env::current_exe()?.into_os_string()),
     };

@@ -21,6 +21,7 @@ pub(crate) async fn up(args: &UpArgs) -> Result<Exit, Failure> {
     let options = SessionOptions {
         events: home::events(&folder),
         topology_folder: folder,
+        journeys: home::journeys(),
         runs: home::runs(),
         guard_program: None,
     };

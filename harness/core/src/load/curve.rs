@@ -76,6 +76,11 @@ impl Curve {
         Ok(Self { knots })
     }
 
+    /// The points of a rate that rises from 0 to all of it.
+    pub fn ramp(length_s: f64) -> [Point; 2] {
+        [Point { at_s: 0.0, share: 0.0 }, Point { at_s: length_s, share: 1.0 }]
+    }
+
     /// Purchases per second at an instant, in seconds from the start.
     pub fn per_s_at(&self, at_s: f64) -> f64 {
         let (from, slope) = self.segment(self.knots.partition_point(|knot| knot.at_s <= at_s));
