@@ -180,7 +180,7 @@ impl Session {
             return Ok(None);
         }
         let target = self.target(&drill.load.event, &drill.load.item).map_err(SessionError::from)?;
-        let settings = Settings::of(&drill.load, seed, run.clone());
+        let settings = Settings::of(&drill.load, seed, run.clone()).map_err(StartError::from)?;
         let load = start(&target, &settings, self.clock(), journal.sender())?;
         self.stage(Stage::LoadStarted, None, format!("{} purchases per second", drill.load.rate_per_s));
         Ok(Some(load))

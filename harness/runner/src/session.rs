@@ -19,7 +19,7 @@ use firedrill_engine::standing::{self, Lock, Standing, StandingError};
 use firedrill_engine::usage::UsageSampler;
 use firedrill_engine::wait::{self, Expired, Look};
 use firedrill_engine::{images, labels};
-use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Target, purchase_once};
+use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Target, Trust, purchase_once};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -299,7 +299,7 @@ impl Session {
     /// The shop as the load sees it, for an event and an item of the seed.
     pub fn target(&self, event: &str, item: &str) -> Result<Target, SeedError> {
         let found = self.seed.item(event, item)?;
-        let entries = self.stack.entries().into_iter().map(|(name, addr)| Entry { name, addr });
+        let entries = self.stack.entries().into_iter().map(|(name, addr)| Entry { name, addr, scheme: Scheme::Http });
         Ok(Target {
             entries: entries.collect(),
             host_header: "localhost".to_owned(),
@@ -308,6 +308,7 @@ impl Session {
             item_id: found.id,
             price_cents: firedrill_load::money::parse_cents(&found.price).unwrap_or(0),
             api_token: ApiToken::new(self.seed.token.clone()),
+            trust: Trust::Public,
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::args::LoadArgs;
 use crate::exit::{Exit, Failure};
 use anyhow::{Context, Result, bail};
-use firedrill_load::{ApiToken, Entry, RunClock, Settings, Snapshot, Target, preflight, start};
+use firedrill_load::{ApiToken, Entry, RunClock, Scheme, Settings, Snapshot, Target, Trust, preflight, start};
 use firedrill_runner::rundir::new_run_id;
 use std::io::IsTerminal;
 use std::net::ToSocketAddrs;
@@ -18,7 +18,7 @@ pub(crate) async fn load(args: &LoadArgs) -> Result<Exit, Failure> {
     let target = target(args).map_err(Failure::usage)?;
     preflight(&target, PREFLIGHT_DEADLINE).await?;
     let settings = Settings {
-        rate_per_s: args.rate,
+        model: firedrill_load::settings::even(args.rate).map_err(Failure::usage)?,
         buyers: args.buyers,
         patience_ms: 45_000,
         attempt_timeout_ms: 10_000,
@@ -77,16 +77,20 @@ fn target(args: &LoadArgs) -> Result<Target> {
     let mut entries = Vec::new();
     let mut host = args.host.clone();
     for url in &args.urls {
-        let rest = url.strip_prefix("http://").with_context(|| format!("{url}: only http:// URLs are understood"))?;
+        let (scheme, rest, port) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (Scheme::Http, rest, 80),
+            (_, Some(rest)) => (Scheme::Https, rest, 443),
+            _ => bail!("{url}: only http:// and https:// URLs are understood"),
+        };
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.is_empty() {
             bail!("{url}: the URL has no host");
         }
-        let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:{port}") };
         let mut addresses =
             with_port.to_socket_addrs().with_context(|| format!("{url}: the host cannot be resolved"))?;
         let addr = addresses.next().with_context(|| format!("{url}: the host has no address"))?;
-        entries.push(Entry { name: authority.into(), addr });
+        entries.push(Entry { name: authority.into(), addr, scheme });
         host.get_or_insert_with(|| authority.to_owned());
     }
     let price_cents = firedrill_load::money::parse_cents(&args.price);
@@ -99,5 +103,6 @@ fn target(args: &LoadArgs) -> Result<Target> {
         price_cents: price_cents
             .with_context(|| format!("{:?} is not a price: write for example 23.00", args.price))?,
         api_token: ApiToken::new(args.token.clone()),
+        trust: Trust::Public,
     })
 }
