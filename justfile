@@ -43,3 +43,8 @@ test-images:
 # How punctual the fault `delay` is: 2,000 packets a row, idle and busy (docs/delay-accuracy.md).
 bench-delay:
     cargo run --release -p firedrill-engine --example delay
+
+# The load generator beside wrk, oha, goose and Locust, on an idle machine (docs/load-benchmark.md).
+bench-load *args:
+    bash harness/load/benches/peers.sh build
+    bash harness/load/benches/peers.sh run {{args}}

@@ -172,9 +172,9 @@ impl Buyer {
         let link = match self.usable_link(entry).await {
             Some(link) => link,
             None => {
-                let addr = self.target().entries()[entry].addr;
+                let way = self.target().way(&self.target().entries()[entry]);
                 let timeout = Duration::from_millis(self.shared.settings.connect_timeout_ms);
-                Link::open(addr, timeout, cut_at(&clock, &mut self.hang_up, until)).await?
+                Link::open(&way, timeout, cut_at(&clock, &mut self.hang_up, until)).await?
             }
         };
         let (_, link) = self.link.insert((entry, link));

@@ -6,8 +6,8 @@
 //!                                                      records (history) ◄──┴──► stats (live figures)
 //! ```
 //!
-//! * [`model`] decides when purchases begin. The open model does not care what became of the ones before;
-//!   a closed model is one more file there.
+//! * [`model`] decides when purchases begin. The open model does not care what became of the ones before; the
+//!   closed one has users who begin again. `watch` there voids a load that does not do what was planned.
 //! * [`journey`] decides what a buyer does. `order-api` posts one order; further journeys are one file each.
 //! * [`wire`] speaks HTTP/1.1 on one connection a buyer and never repeats anything on its own, so that "not
 //!   one byte was sent" and "nobody knows" stay apart.
@@ -34,9 +34,10 @@ pub mod target;
 pub mod wire;
 
 pub use clock::RunClock;
+pub use model::watch::LATE_MS;
 pub use order_code::OrderCodes;
 pub use probe::{PROBE_BUYER, PROBE_OPS_FROM, PreflightError, preflight, purchase_once};
 pub use run::{Drained, LoadHandle, LoadView, StartError, start, start_journey};
 pub use settings::Settings;
-pub use stats::{Answer, Snapshot};
-pub use target::{ApiToken, Entry, Target, TargetError};
+pub use stats::{Answer, Breakdown, Snapshot};
+pub use target::{ApiToken, Entry, Scheme, Target, TargetError, Trust};

@@ -5,7 +5,7 @@ use crate::clock::RunClock;
 use crate::journey::judge_order;
 use crate::order_code::{OrderCodes, email_of};
 use crate::target::{Entry, Prepared, Target, TargetError};
-use crate::wire::{Answer, Cut, Failure, Link};
+use crate::wire::{Answer, Cut, Failure, Link, Way};
 use bytes::Bytes;
 use firedrill_core::history::{Attempt, AttemptKind};
 use firedrill_core::ids::{BuyerId, OpId};
@@ -120,7 +120,7 @@ pub async fn preflight(target: &Target, deadline: Duration) -> Result<(), Prefli
         let left = ends.saturating_duration_since(tokio::time::Instant::now());
         // Each entry point gets an equal share of what is left.
         let share = left / u32::try_from(entries.len() - index).unwrap_or(u32::MAX).max(1);
-        match exchange_once(entry, prepared.get_item(), share).await {
+        match exchange_once(&prepared.way(entry), prepared.get_item(), share).await {
             Ok(answer) => return check_item(&prepared, entry, &answer),
             Err(failure) => last = failure.text,
         }
@@ -180,7 +180,7 @@ pub async fn purchase_once(
     let email = email_of(&code);
     let request = prepared.post_order(prepared.order_body(&code, &email));
     let started = clock.now();
-    let exchanged = exchange_once(entry, request, deadline).await;
+    let exchanged = exchange_once(&prepared.way(entry), request, deadline).await;
     let ended = clock.now();
     let kind = AttemptKind::Purchase;
     let (status, result) = settle(&exchanged, |answer| judge_order(kind, answer));
@@ -205,12 +205,12 @@ pub async fn purchase_once(
 }
 
 /// One exchange on a connection of its own.
-async fn exchange_once(entry: &Entry, request: Request<Full<Bytes>>, deadline: Duration) -> Result<Answer, Failure> {
+async fn exchange_once(way: &Way, request: Request<Full<Bytes>>, deadline: Duration) -> Result<Answer, Failure> {
     let ends = tokio::time::Instant::now() + deadline;
     let cut = || async move {
         tokio::time::sleep_until(ends).await;
         Cut::Timeout
     };
-    let mut link = Link::open(entry.addr, deadline, cut()).await?;
+    let mut link = Link::open(way, deadline, cut()).await?;
     link.exchange(request, cut()).await
 }

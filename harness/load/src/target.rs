@@ -1,6 +1,8 @@
 //! The shop that is bought from: entry points, event, item and token.
 
 use crate::money::format_cents;
+pub use crate::wire::Trust;
+use crate::wire::{Tls, TlsError, Way};
 use bytes::Bytes;
 use firedrill_core::ids::NodeName;
 use http_body_util::Full;
@@ -26,6 +28,16 @@ impl fmt::Debug for ApiToken {
     }
 }
 
+/// How an entry point is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// In the clear.
+    #[default]
+    Http,
+    /// Encrypted; the certificate must be for the host of the target's `Host` header.
+    Https,
+}
+
 /// A way into the shop: what a DNS answer with several addresses gives a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -33,6 +45,8 @@ pub struct Entry {
     pub name: NodeName,
     /// Where it listens.
     pub addr: SocketAddr,
+    /// How it is spoken to.
+    pub scheme: Scheme,
 }
 
 impl fmt::Display for Entry {
@@ -58,6 +72,8 @@ pub struct Target {
     pub price_cents: i64,
     /// Token with permission to write orders of the event.
     pub api_token: ApiToken,
+    /// Whose certificates are trusted, where entry points speak HTTPS.
+    pub trust: Trust,
 }
 
 /// A target that cannot be bought from.
@@ -80,6 +96,9 @@ pub enum TargetError {
         /// What was given.
         value: String,
     },
+    /// HTTPS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A negative price.
     #[error("the target's price is {}: give 0 or more", format_cents(*.0))]
     Price(i64),
@@ -93,6 +112,8 @@ pub struct Prepared {
     authorization: HeaderValue,
     event_path: String,
     orders_uri: Uri,
+    /// Present where an entry point speaks HTTPS.
+    tls: Option<Tls>,
 }
 
 impl Target {
@@ -116,7 +137,9 @@ impl Target {
         authorization.set_sensitive(true);
         let event_path = format!("/api/v1/organizers/{}/events/{}", self.organizer, self.event);
         let orders_uri = parse_uri(&format!("{event_path}/orders/"))?;
-        Ok(Prepared { target: self.clone(), host, authorization, event_path, orders_uri })
+        let is_https = self.entries.iter().any(|entry| entry.scheme == Scheme::Https);
+        let tls = if is_https { Some(Tls::new(&self.host_header, &self.trust)?) } else { None };
+        Ok(Prepared { target: self.clone(), host, authorization, event_path, orders_uri, tls })
     }
 }
 
@@ -136,6 +159,15 @@ impl Prepared {
     /// The entry points; there is at least one.
     pub fn entries(&self) -> &[Entry] {
         &self.target.entries
+    }
+
+    /// How to connect to one of its entry points.
+    pub fn way(&self, entry: &Entry) -> Way {
+        let tls = match entry.scheme {
+            Scheme::Http => None,
+            Scheme::Https => self.tls.clone(),
+        };
+        Way { addr: entry.addr, tls }
     }
 
     /// The target as it was given.
@@ -202,13 +234,14 @@ mod tests {
 
     fn target() -> Target {
         Target {
-            entries: vec![Entry { name: "web-1".into(), addr: ([127, 0, 0, 1], 80).into() }],
+            entries: vec![Entry { name: "web-1".into(), addr: ([127, 0, 0, 1], 80).into(), scheme: Scheme::Http }],
             host_header: "localhost".to_owned(),
             organizer: "org".to_owned(),
             event: "fair".to_owned(),
             item_id: 5,
             price_cents: 2300,
             api_token: ApiToken::new("geheim"),
+            trust: Trust::Public,
         }
     }
 

@@ -4,12 +4,16 @@
 //! one says whether a byte of it had left. hyper gives an unsent request back; on top of that the bytes
 //! that the kernel took are counted, which also settles a connection that broke at the first byte.
 
+mod stream;
+mod tls;
+
+pub use tls::{Tls, TlsError, Trust};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::HeaderMap;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::future::{Future, poll_fn};
@@ -18,8 +22,9 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
+use stream::{Metered, Stream};
 use tokio::net::TcpStream;
 
 /// Largest answer that is read, in bytes. An order of one ticket has about 4 KB.
@@ -27,6 +32,9 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Read buffer of a connection, in bytes: hyper's smallest is 8 KB, and it grows up to this.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a record says of an exchange whose time was up.
+pub(crate) const TIMEOUT: &str = "timeout";
 
 /// Why an exchange was ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +48,7 @@ pub enum Cut {
 impl Cut {
     fn text(self) -> &'static str {
         match self {
-            Cut::Timeout => "timeout",
+            Cut::Timeout => TIMEOUT,
             Cut::HungUp => "abandoned at the end of the load",
         }
     }
@@ -77,7 +85,16 @@ impl Failure {
     }
 }
 
-type Conn = Pin<Box<Connection<Metered, Full<Bytes>>>>;
+type Conn = Pin<Box<Connection<TokioIo<Stream>, Full<Bytes>>>>;
+
+/// The way to an entry point.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// How it is spoken to, where that is not in the clear.
+    pub tls: Option<Tls>,
+}
 
 /// One connection to an entry point.
 pub struct Link {
@@ -89,27 +106,22 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects, for at most `timeout` and not beyond `cut`.
+    /// Connects, for at most `timeout` and not beyond `cut`. With TLS, the handshake is a part of it.
     ///
     /// # Errors
     /// A [`Failure`] that was not sent.
-    pub async fn open(addr: SocketAddr, timeout: Duration, cut: impl Future<Output = Cut>) -> Result<Self, Failure> {
-        let connect = async {
-            let stream = TcpStream::connect(addr).await?;
-            stream.set_nodelay(true)?;
-            io::Result::Ok(stream)
-        };
+    pub async fn open(way: &Way, timeout: Duration, cut: impl Future<Output = Cut>) -> Result<Self, Failure> {
+        let written = Arc::new(AtomicU64::new(0));
         let stream = tokio::select! {
             biased;
-            connected = tokio::time::timeout(timeout, connect) => match connected {
+            connected = tokio::time::timeout(timeout, connect(way, Arc::clone(&written))) => match connected {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(Failure::not_sent(format!("connect: {error}"))),
+                Ok(Err(text)) => return Err(Failure::not_sent(text)),
                 Err(_) => return Err(Failure::not_sent("connect: timeout".to_owned())),
             },
             cut = cut => return Err(Failure::not_sent(format!("connect: {}", cut.text()))),
         };
-        let written = Arc::new(AtomicU64::new(0));
-        let io = Metered { inner: TokioIo::new(stream), written: Arc::clone(&written) };
+        let io = TokioIo::new(stream);
         let (sender, conn) = http1::Builder::new()
             .max_buf_size(MAX_BUFFER_BYTES)
             .handshake(io)
@@ -164,6 +176,21 @@ impl Link {
             let written = self.written.load(Ordering::Relaxed) > before;
             Failure { sent: written && !broken.handed_back, status, reused, text: broken.text }
         })
+    }
+}
+
+/// Connects; in words, why not.
+async fn connect(way: &Way, written: Arc<AtomicU64>) -> Result<Stream, String> {
+    let open = async {
+        let stream = TcpStream::connect(way.addr).await?;
+        stream.set_nodelay(true)?;
+        io::Result::Ok(stream)
+    };
+    let stream = open.await.map_err(|error| format!("connect: {error}"))?;
+    let stream = Metered::new(stream, written);
+    match &way.tls {
+        None => Ok(Stream::Plain(stream)),
+        Some(tls) => Ok(Stream::Tls(Box::new(tls.connect(stream).await?))),
     }
 }
 
@@ -224,53 +251,4 @@ async fn drive<F: Future>(conn: &mut Option<Conn>, work: F) -> F::Output {
         work.as_mut().poll(cx)
     })
     .await
-}
-
-/// A TCP stream that counts the bytes which the kernel took.
-struct Metered {
-    inner: TokioIo<TcpStream>,
-    written: Arc<AtomicU64>,
-}
-
-impl Metered {
-    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.written.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-        written
-    }
-}
-
-impl Read for Metered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl Write for Metered {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.count(written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.count(written)
-    }
 }

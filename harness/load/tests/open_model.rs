@@ -7,7 +7,7 @@ use firedrill_core::ids::{OpId, RunId};
 use firedrill_load::{OrderCodes, RunClock, Settings, StartError, start};
 use std::collections::HashSet;
 use std::time::Duration;
-use support::{Act, Shop, attempts, collect, settings, target};
+use support::{Act, Shop, at, attempts, collect, settings, target, until};
 use tokio::sync::mpsc;
 
 fn percentile(mut values: Vec<f64>, quantile: f64) -> f64 {
@@ -19,7 +19,7 @@ fn percentile(mut values: Vec<f64>, quantile: f64) -> f64 {
 async fn a_stall_shows_in_the_latency_from_the_intended_start() {
     let shop = Shop::open([]).await;
     let (tx, rx) = mpsc::channel(10_000);
-    let settings = Settings { rate_per_s: 200.0, buyers: 400, attempt_timeout_ms: 5_000, ..settings() };
+    let settings = Settings { model: at(200.0), buyers: 400, attempt_timeout_ms: 5_000, ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_secs(2)).await;
     shop.stall(Duration::from_secs(1));
@@ -39,7 +39,7 @@ async fn a_stall_shows_in_the_latency_from_the_intended_start() {
 async fn arrivals_that_find_no_free_buyer_are_refused_and_recorded() {
     let shop = Shop::open(std::iter::repeat_n(Act::Hang, 100)).await;
     let (tx, rx) = mpsc::channel(10_000);
-    let settings = Settings { rate_per_s: 100.0, buyers: 2, attempt_timeout_ms: 5_000, ..settings() };
+    let settings = Settings { model: at(100.0), buyers: 2, attempt_timeout_ms: 5_000, ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_millis(500)).await;
     let live = load.snapshot();
@@ -61,7 +61,7 @@ async fn arrivals_that_find_no_free_buyer_are_refused_and_recorded() {
 async fn refusals_wait_for_a_slow_reader_without_holding_up_the_pacing() {
     let shop = Shop::open(std::iter::repeat_n(Act::Hang, 100)).await;
     let (tx, mut rx) = mpsc::channel(2);
-    let settings = Settings { rate_per_s: 500.0, buyers: 1, attempt_timeout_ms: 5_000, ..settings() };
+    let settings = Settings { model: at(500.0), buyers: 1, attempt_timeout_ms: 5_000, ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_millis(400)).await;
     let live = load.snapshot();
@@ -83,7 +83,7 @@ async fn a_reader_that_is_gone_is_counted() {
     let shop = Shop::open([]).await;
     let (tx, rx) = mpsc::channel(2);
     drop(rx);
-    let settings = Settings { rate_per_s: 50.0, ..settings() };
+    let settings = Settings { model: at(50.0), ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(load.stop(Duration::from_secs(2)).await.snapshot.records_lost > 0);
@@ -94,7 +94,7 @@ async fn purchases_begin_on_time() {
     let shop = Shop::open([]).await;
     let (tx, mut rx) = mpsc::channel(10_000);
     let reader = tokio::spawn(async move { while rx.recv().await.is_some() {} });
-    let settings = Settings { rate_per_s: 2_000.0, buyers: 200, attempt_timeout_ms: 5_000, ..settings() };
+    let settings = Settings { model: at(2_000.0), buyers: 200, attempt_timeout_ms: 5_000, ..settings() };
     let clock = RunClock::start();
     let load = start(&target(&[("web-1", shop.addr)]), &settings, clock, tx).expect("a load");
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -113,7 +113,7 @@ async fn purchases_begin_on_time() {
 async fn buyers_take_turns_and_with_them_the_entry_points() {
     let (one, two) = (Shop::open([]).await, Shop::open([]).await);
     let (tx, rx) = mpsc::channel(1_000);
-    let settings = Settings { rate_per_s: 100.0, buyers: 4, ..settings() };
+    let settings = Settings { model: at(100.0), buyers: 4, ..settings() };
     let target = target(&[("web-1", one.addr), ("web-2", two.addr)]);
     let load = start(&target, &settings, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -133,7 +133,7 @@ async fn live_figures_tell_when_sales_go_well_again() {
     let shop = Shop::open([]).await;
     let (tx, _rx) = mpsc::channel(10_000);
     let clock = RunClock::start();
-    let settings = Settings { rate_per_s: 50.0, buyers: 200, ..settings() };
+    let settings = Settings { model: at(50.0), buyers: 200, ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, clock, tx).expect("a load");
     let view = load.view();
     assert!(!view.snapshot().serves_cleanly_for(300), "too early");
@@ -148,22 +148,11 @@ async fn live_figures_tell_when_sales_go_well_again() {
     load.stop(Duration::from_secs(5)).await;
 }
 
-/// Waits for a condition, whatever the machine is busy with; fails after 20 s.
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..1_000 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("waited in vain: {what}");
-}
-
 #[tokio::test]
 async fn dropping_the_handle_ends_the_load() {
     let shop = Shop::open([]).await;
     let (tx, _rx) = mpsc::channel(1_000);
-    let settings = Settings { rate_per_s: 100.0, buyers: 10, ..settings() };
+    let settings = Settings { model: at(100.0), buyers: 10, ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &settings, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(load);

@@ -6,7 +6,7 @@ use firedrill_core::history::{Attempt, AttemptKind, History, OperationOutcome, O
 use firedrill_load::{RunClock, Settings, Snapshot, Target, start};
 use rstest::rstest;
 use std::time::Duration;
-use support::{Act, BUSY, NO_QUOTA, Shop, attempts, collect, dead_addr, settings, target};
+use support::{Act, BUSY, NO_QUOTA, Shop, at, attempts, collect, dead_addr, settings, target};
 use tokio::sync::mpsc;
 
 use AttemptKind::{Lookup, Purchase};
@@ -172,7 +172,7 @@ async fn a_connection_reset_before_it_was_read_loses_no_order() {
 async fn an_idle_connection_that_the_server_closed_is_no_attempt() {
     let shop = Shop::open([Act::ServeAndClose, Act::ServeAndClose, Act::ServeAndClose]).await;
     let (tx, rx) = mpsc::channel(1_000);
-    let brisk = Settings { rate_per_s: 10.0, ..settings() };
+    let brisk = Settings { model: at(10.0), ..settings() };
     let load = start(&target(&[("web-1", shop.addr)]), &brisk, RunClock::start(), tx).expect("a load");
     tokio::time::sleep(Duration::from_millis(550)).await;
     load.stop(Duration::from_secs(5)).await;

@@ -213,6 +213,9 @@ impl Session {
         // Longer than the most patient buyer.
         let deadline = Duration::from_millis(drill.load.patience_ms + drill.load.attempt_timeout_ms);
         let drained = load.stop(deadline).await;
+        if let Some(void) = &drained.void {
+            self.stage(Stage::LoadVoid, None, void.clone());
+        }
         let lag = drained.snapshot.start_lag;
         let detail = format!(
             "{} cut off, {} buyers lost, {} records lost, start lag p50 {} us p99 {} us max {} us",

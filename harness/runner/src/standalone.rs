@@ -143,6 +143,9 @@ impl Standalone {
         record(stage(Stage::LoadStopped, String::new())).await;
         let patience = Duration::from_millis(self.load.patience_ms + self.load.attempt_timeout_ms);
         let drained = load.stop(patience).await;
+        if let Some(void) = &drained.void {
+            record(stage(Stage::LoadVoid, void.clone())).await;
+        }
         record(stage(Stage::Drained, String::new())).await;
         drop(records);
         journal.finish(clock.now(), Vec::new())?;

@@ -27,6 +27,7 @@ const QUESTION: Question = Question {
 pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let mut missing: Vec<Finding> = Vec::new();
     missing.extend(whole(evidence));
+    missing.extend(void(evidence));
     missing.extend(load(evidence));
     missing.extend(alive(evidence));
     missing.extend(proofs(evidence));
@@ -88,6 +89,13 @@ fn planned_arrivals(evidence: &Evidence<'_>) -> Option<f64> {
         Some(load) => load.planned_in(length_s).unwrap_or(1.0),
         None => header.rate_per_s * length_s,
     })
+}
+
+/// The load generator did what was planned.
+fn void(evidence: &Evidence<'_>) -> Option<Finding> {
+    let void = stages(evidence.history).find(|stage| stage.stage == Stage::LoadVoid)?;
+    let finding = Finding::new(format!("the load is void: {}", void.detail)).with_at(void.at);
+    Some(finding.with_remedy("give the load generator more cores, or lower the rate"))
 }
 
 /// As many purchases arrived as were planned, and some were confirmed.

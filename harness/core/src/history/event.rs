@@ -308,6 +308,8 @@ pub enum Stage {
     Whole,
     /// Redundancy did not become whole again before its deadline.
     NotWhole,
+    /// The load generator did not do what was planned, and ended early: what it measured is itself.
+    LoadVoid,
     /// The load was stopped; operations under way may end.
     LoadStopped,
     /// The last operation ended.

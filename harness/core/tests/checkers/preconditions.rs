@@ -64,6 +64,7 @@ fn judges() {
                 "that the fault was undone",
             ),
             ("interrupted", |s| s.stages.push(stage(50_000, Stage::Interrupted, None)), Unknown, "interrupted"),
+            ("a void load", |s| s.stages.push(stage(50_000, Stage::LoadVoid, None)), Unknown, "the load is void"),
             ("no trailer", |s| s.trailer = false, Unknown, "no trailer"),
             ("damage", |s| s.damage.push("line 9: torn".to_owned()), Unknown, "line 9: torn"),
             ("nobody looked", |s| s.samples.clear(), Unknown, "0 observations of pg1"),

@@ -168,6 +168,7 @@ fn stage() -> impl Strategy<Value = Event> {
         Stage::LoadStopped,
         Stage::Drained,
         Stage::Interrupted,
+        Stage::LoadVoid,
     ];
     (at(), prop::sample::select(stages), prop::option::of(any::<u32>()), "\\PC{0,12}")
         .prop_map(|(at, stage, step, detail)| Event::Stage(StageEvent { at, stage, step: step.map(StepId), detail }))

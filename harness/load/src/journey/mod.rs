@@ -26,6 +26,8 @@ pub enum Ending {
     Acknowledged,
     /// Refused for good.
     Rejected(RejectReason),
+    /// Everything was read, and nothing was to be bought.
+    Visited,
     /// Patience was over, or the load was.
     GaveUp,
 }

@@ -52,8 +52,8 @@ impl Journey for OrderApi {
         let mut kind = AttemptKind::Purchase;
         loop {
             let request = match kind {
-                AttemptKind::Purchase => buyer.target().post_order(body.clone()),
                 AttemptKind::Lookup => buyer.target().get_order(operation.code()),
+                _ => buyer.target().post_order(body.clone()),
             };
             let result = buyer.attempt(&mut operation, kind, request, |answer| judge_order(kind, answer)).await;
             match plan.after(kind, &result, &operation) {
@@ -97,7 +97,7 @@ impl Plan {
             Outcome::Rejected(RejectReason::NotFound) => Next::Try(Purchase, Duration::ZERO),
             Outcome::Rejected(reason) => Next::End(Ending::Rejected(reason)),
             Outcome::NotApplied => Next::Try(kind, self.backoff.after_busy(result.retry_after)),
-            Outcome::InDoubt => Next::Try(Lookup, self.backoff.next_wait()),
+            Outcome::InDoubt | Outcome::Passed | Outcome::Pending => Next::Try(Lookup, self.backoff.next_wait()),
             // The next entry point is tried at once; only after all of them failed it is time to wait.
             Outcome::NotSent if operation.is_nowhere() => Next::Try(kind, self.backoff.next_wait()),
             Outcome::NotSent => Next::Try(kind, Duration::ZERO),

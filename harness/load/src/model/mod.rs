@@ -1,3 +1,10 @@
-//! When purchases begin. One file per model.
+//! When purchases begin, and whether they begin as planned. One file per model.
 
-pub mod open;
+pub(crate) mod closed;
+pub(crate) mod open;
+pub mod schedule;
+pub(crate) mod stop;
+pub mod watch;
+
+pub use firedrill_core::load::{Curve, Gaps, Model, Users};
+pub use schedule::Schedule;

@@ -4,7 +4,9 @@
 
 use firedrill_core::history::{Attempt, Event, History};
 use firedrill_core::ids::{NodeName, RunId};
-use firedrill_load::{ApiToken, Entry, Settings, Target};
+use firedrill_core::load::Model;
+use firedrill_load::settings::even;
+use firedrill_load::{ApiToken, Entry, Scheme, Settings, Target, Trust};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -220,20 +222,30 @@ pub(crate) async fn dead_addr() -> SocketAddr {
 
 pub(crate) fn target(entries: &[(&str, SocketAddr)]) -> Target {
     Target {
-        entries: entries.iter().map(|(name, addr)| Entry { name: NodeName::new(*name), addr: *addr }).collect(),
+        entries: entries.iter().map(|(name, addr)| entry(name, *addr)).collect(),
         host_header: "localhost".to_owned(),
         organizer: "org".to_owned(),
         event: "fair".to_owned(),
         item_id: 5,
         price_cents: 2300,
         api_token: ApiToken::new("token"),
+        trust: Trust::Public,
     }
+}
+
+fn entry(name: &str, addr: SocketAddr) -> Entry {
+    Entry { name: NodeName::new(name), addr, scheme: Scheme::Http }
+}
+
+/// Even arrivals at a rate.
+pub(crate) fn at(rate_per_s: f64) -> Model {
+    even(rate_per_s).expect("a rate")
 }
 
 /// One buyer at 1 purchase a second who is quick to lose patience with one exchange.
 pub(crate) fn settings() -> Settings {
     Settings {
-        rate_per_s: 1.0,
+        model: at(1.0),
         buyers: 1,
         patience_ms: 10_000,
         attempt_timeout_ms: 300,
@@ -254,4 +266,15 @@ pub(crate) fn collect(mut records: mpsc::Receiver<Event>) -> History {
 
 pub(crate) fn attempts(history: &History) -> Vec<Attempt> {
     history.attempts().cloned().collect()
+}
+
+/// Waits for a condition, whatever the machine is busy with; fails after 20 s.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("waited in vain: {what}");
 }

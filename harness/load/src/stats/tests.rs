@@ -1,0 +1,126 @@
+//! Tests of the figures.
+
+use super::*;
+use firedrill_core::ids::{BuyerId, OpId};
+use rstest::rstest;
+
+fn attempt(group: &str, outcome: Outcome) -> Attempt {
+    Attempt {
+        op: OpId(0),
+        buyer: BuyerId(0),
+        number: 1,
+        kind: AttemptKind::Purchase,
+        entry: "web-1".into(),
+        intended: At::from_ms(1_000),
+        started: At::from_ms(1_500),
+        ended: At::from_ms(1_600),
+        status: None,
+        outcome,
+        group: group.to_owned(),
+        code: String::new(),
+        email: String::new(),
+        order: None,
+        ticket: None,
+        error: None,
+    }
+}
+
+#[test]
+fn sales_are_clean_only_after_long_enough_without_error() {
+    let stats = Stats::new(At::from_ms(0));
+    let mut inner = stats.lock();
+    inner.error(At::from_ms(2_000));
+    inner.answered(Answer { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
+    drop(inner);
+    assert!(!stats.snapshot(At::from_ms(4_900)).serves_cleanly_for(3_000));
+    assert!(stats.snapshot(At::from_ms(5_001)).serves_cleanly_for(3_000));
+    assert!(!stats.snapshot(At::from_ms(9_000)).serves_cleanly_for(3_000), "nothing was sold");
+    let snapshot = stats.snapshot(At::from_ms(5_001));
+    assert!(snapshot.served_since(At::from_ms(4_000)));
+    assert!(!snapshot.served_since(At::from_ms(4_200)), "it was sent before");
+}
+
+#[test]
+fn a_refused_arrival_is_no_clean_sale() {
+    let stats = Stats::new(At::from_ms(0));
+    stats.lock().answered(Answer { began: At::from_ms(4_000), ended: At::from_ms(4_500) });
+    stats.arrived();
+    stats.refused(At::from_ms(4_600));
+    let snapshot = stats.snapshot(At::from_ms(5_000));
+    assert!(!snapshot.serves_cleanly_for(3_000));
+    assert_eq!((snapshot.arrivals, snapshot.refused, snapshot.in_flight), (1, 1, 0));
+}
+
+#[rstest]
+#[case(None, None, Outcome::InDoubt, "broken off")]
+#[case(None, Some("timeout"), Outcome::InDoubt, "timed out")]
+#[case(Some(502), Some("timeout"), Outcome::InDoubt, "unclear answers")]
+#[case(Some(409), None, Outcome::NotApplied, "too busy")]
+#[case(None, Some("connect: refused"), Outcome::NotSent, "not sent")]
+#[case(Some(403), None, Outcome::Rejected(RejectReason::Unauthorized), "refused")]
+#[case(Some(400), None, Outcome::Rejected(RejectReason::SoldOut), "")]
+#[case(Some(201), None, Outcome::Acknowledged, "")]
+#[case(Some(200), None, Outcome::Passed, "")]
+fn failures_are_counted_by_kind(
+    #[case] status: Option<u16>,
+    #[case] error: Option<&str>,
+    #[case] outcome: Outcome,
+    #[case] kind: &str,
+) {
+    let stats = Stats::new(At(0));
+    let error = error.map(str::to_owned);
+    stats.attempted(&Attempt { status, error, ..attempt("g", outcome) }, false);
+    let counted = stats.snapshot(At::from_ms(2_000)).by_kind.counted();
+    let expected: Vec<(&str, u64)> = [(kind, 1)].into_iter().filter(|(kind, _)| !kind.is_empty()).collect();
+    assert_eq!(counted, expected);
+    assert_eq!(stats.breakdown(At::from_ms(2_000)).groups["g"].errors.counted(), expected);
+}
+
+#[test]
+fn groups_have_figures_of_their_own_with_both_times() {
+    let stats = Stats::new(At(0));
+    stats.attempted(&attempt("cart", Outcome::Passed), false);
+    stats.attempted(&attempt("", Outcome::Acknowledged), false);
+    stats.ended(At::from_ms(1_000), At::from_ms(1_500), At::from_ms(1_600), Ending::Acknowledged);
+    let breakdown = stats.breakdown(At::from_ms(1_700));
+    let names: Vec<&str> = breakdown.groups.keys().map(String::as_str).collect();
+    assert_eq!(names, ["cart", "purchase"]);
+    for figures in [breakdown.operations, breakdown.groups["cart"].figures] {
+        for timing in [figures.whole, figures.recent] {
+            assert_eq!((timing.latency.count, timing.service.count), (1, 1));
+            assert!((timing.latency.p99_ms - 600.0).abs() < 6.0, "{timing:?}");
+            assert!((timing.service.p99_ms - 100.0).abs() < 1.0, "{timing:?}");
+        }
+    }
+}
+
+#[test]
+fn groups_are_few_however_many_names_come() {
+    let stats = Stats::new(At(0));
+    for number in 0..1_000 {
+        stats.attempted(&attempt(&format!("g{number}"), Outcome::Passed), false);
+    }
+    let groups = stats.breakdown(At::from_ms(2_000)).groups;
+    assert_eq!(groups.len(), GROUPS_MAX);
+    assert_eq!(groups[OTHERS].figures.whole.service.count, 1_000 - (GROUPS_MAX as u64 - 1));
+}
+
+#[test]
+fn late_arrivals_are_counted() {
+    let stats = Stats::new(At(0));
+    stats.began(At(0), At::from_ms(LATE_MS));
+    stats.began(At(0), At::from_ms(LATE_MS + 1));
+    let snapshot = stats.snapshot(At::from_ms(1_000));
+    assert_eq!((snapshot.late, snapshot.start_lag.count), (1, 2));
+    let progress = stats.progress(5, false);
+    assert_eq!(progress, Progress { planned: 5, reached: 2, began: 2, late: 1 });
+}
+
+#[test]
+fn users_are_at_work_until_they_go() {
+    let stats = Stats::new(At(0));
+    let first = stats.user_at_work();
+    let _second = stats.user_at_work();
+    drop(first);
+    assert_eq!(stats.snapshot(At(0)).users_active, 1);
+}
