@@ -16,6 +16,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -129,7 +130,7 @@ def oha(connections, seconds, *more):
 
 
 def goose(users, seconds, *more):
-    hatch = ["--hatch-rate", str(users)]
+    hatch = ["--increase-rate", str(users)]
     return [str(GOOSE), "--host", BASE, "--users", str(users), *hatch, "--run-time", f"{seconds}s", "--no-reset-metrics", *more]
 
 
@@ -153,11 +154,36 @@ def is_there(command):
     return shutil.which(command[0]) is not None
 
 
+class Peak(threading.Thread):
+    """Follows the peak memory of a process. What `wait4` says would be that of this script at least."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.status = Path(f"/proc/{pid}/status")
+        self.mb = 0.0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                found = re.search(r"VmHWM:\s+(\d+)", self.status.read_text())
+            except OSError:
+                return
+            # A process that has ended has no memory, until it is waited for.
+            if not found:
+                return
+            self.mb = int(found.group(1)) / 1024
+            time.sleep(0.05)
+
+
 def execute(command, meanwhile=None, env=None):
     """Runs a client on core 1: its output, CPU seconds and peak memory in MB."""
     full = ["taskset", "-c", "1", *command]
     with open(RUN / "out.txt", "w") as out, open(RUN / "err.txt", "w") as err:
         process = subprocess.Popen(full, stdout=out, stderr=err, env={**os.environ, **(env or {})})
+        # From when it has become the client: before, it is `taskset`.
+        time.sleep(0.2)
+        peak = Peak(process.pid)
         if meanwhile:
             meanwhile()
         _, status, usage = os.wait4(process.pid, 0)
@@ -165,7 +191,7 @@ def execute(command, meanwhile=None, env=None):
     text = (RUN / "out.txt").read_text()
     if process.returncode != 0:
         print(f"{command[0]} ended with {process.returncode}: {(RUN / 'err.txt').read_text()[-500:]}", file=sys.stderr)
-    return text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return text, usage.ru_utime + usage.ru_stime, peak.mb
 
 
 def throughput(server, seconds, rounds):

@@ -227,7 +227,7 @@ mod tests {
         assert_eq!((order.code.as_str(), order.total_cents), ("AB37", 2300));
         assert_eq!(order.email, "ab37@buyers.example.org");
         let [position] = order.positions.as_slice() else { panic!("one position, not {order:?}") };
-        assert_eq!((position.id, position.item, position.price_cents), (23442, 5, 2300));
+        assert_eq!((position.id, position.item, position.price_cents), (Some(23442), 5, 2300));
     }
 
     #[rstest]
