@@ -220,7 +220,7 @@ impl Stats {
             Outcome::Rejected(RejectReason::SoldOut) => {
                 inner.answered(Answer { began: attempt.started, ended: attempt.ended });
             }
-            Outcome::Rejected(_) => {}
+            Outcome::Rejected(_) | Outcome::Passed | Outcome::Pending => {}
         }
     }
 
@@ -231,6 +231,7 @@ impl Stats {
         inner.latency.record(ended, ended.0.saturating_sub(intended.0) / 1_000);
         match ending {
             Ending::Acknowledged => inner.acknowledged += 1,
+            Ending::Visited => {}
             Ending::Rejected(RejectReason::SoldOut) => inner.sold_out += 1,
             Ending::Rejected(_) => {
                 inner.rejected += 1;
