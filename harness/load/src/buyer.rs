@@ -6,7 +6,7 @@ use crate::journey::Arrival;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::target::Prepared;
-use crate::wire::{Answer, Cut, Failure, Link};
+use crate::wire::{Answer, Cut, Failure, Keep, Link};
 use bytes::Bytes;
 use firedrill_core::history::{At, Attempt, AttemptKind, Event, Outcome};
 use firedrill_core::ids::{BuyerId, OpId};
@@ -29,6 +29,26 @@ pub(crate) struct Shared {
     pub(crate) records: mpsc::Sender<Event>,
 }
 
+/// What an exchange is for, and what is kept of its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// What is asked.
+    pub kind: AttemptKind,
+    /// Name of its figures: the step of the journey.
+    pub group: &'a str,
+    /// What is kept.
+    pub keep: Keep,
+    /// Secret of the ticket that is shown.
+    pub ticket: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    /// An exchange with the API.
+    pub fn api(kind: AttemptKind, group: &'a str) -> Self {
+        Self { kind, group, keep: Keep::ANSWER, ticket: None }
+    }
+}
+
 /// A virtual buyer.
 pub struct Buyer {
     id: BuyerId,
@@ -43,8 +63,9 @@ pub struct Buyer {
 #[derive(Debug)]
 pub struct Operation {
     id: OpId,
+    /// When it was due, moved on by the time for which the buyer himself waited.
     intended: At,
-    /// When the buyer's patience is over.
+    /// When the buyer's patience is over. What he waits himself does not wear it out.
     deadline: At,
     code: String,
     email: String,
@@ -57,9 +78,19 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Its order code.
+    /// Its number.
+    pub fn id(&self) -> OpId {
+        self.id
+    }
+
+    /// Its order code; empty where the shop chooses it.
     pub fn code(&self) -> &str {
         &self.code
+    }
+
+    /// The buyer's e-mail address.
+    pub fn email(&self) -> &str {
+        &self.email
     }
 
     /// Whether every entry point has just been tried in vain.
@@ -113,14 +144,14 @@ impl Buyer {
     pub async fn attempt(
         &mut self,
         operation: &mut Operation,
-        kind: AttemptKind,
+        ask: Ask<'_>,
         request: Request<Full<Bytes>>,
         judge: impl FnOnce(&Answer) -> Classified,
     ) -> Classified {
         let started = self.shared.clock.now();
         let entry = operation.entry;
         let until = started.plus_ms(self.shared.settings.attempt_timeout_ms).min(operation.deadline);
-        let exchanged = self.exchange(entry, request, until).await;
+        let exchanged = self.exchange(entry, request, ask.keep, until).await;
         let ended = self.shared.clock.now();
         let (status, result) = settle(&exchanged, judge);
         operation.move_on(exchanged.as_ref().err());
@@ -129,18 +160,18 @@ impl Buyer {
             op: operation.id,
             buyer: self.id,
             number: operation.attempts,
-            kind,
+            kind: ask.kind,
             entry: self.target().entries()[entry].name.clone(),
             intended: operation.intended,
             started,
             ended,
             status,
             outcome: result.outcome,
-            group: String::new(),
+            group: ask.group.to_owned(),
             code: operation.code.clone(),
             email: operation.email.clone(),
             order: result.order.clone(),
-            ticket: None,
+            ticket: ask.ticket.map(str::to_owned),
             error: result.note.clone(),
         };
         self.shared.stats.attempted(&attempt, operation.is_nowhere());
@@ -158,6 +189,23 @@ impl Buyer {
         !*self.hang_up.borrow() && self.shared.clock.now().plus_ms(SHORTEST_TRY_MS) < operation.deadline
     }
 
+    /// Waits as a person does who reads: neither patience nor latency counts it. False where the load has
+    /// ended meanwhile.
+    pub async fn think(&mut self, operation: &mut Operation, time: Duration) -> bool {
+        let began = self.shared.clock.now();
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let is_over = cut_at(&self.shared.clock, &mut self.hang_up, began.plus_ms(ms)).await == Cut::HungUp;
+        let thought = self.shared.clock.now().0.saturating_sub(began.0);
+        operation.intended = At(operation.intended.0.saturating_add(thought));
+        operation.deadline = At(operation.deadline.0.saturating_add(thought));
+        !is_over
+    }
+
+    /// How much of the buyer's patience is left, from 0 to 1.
+    pub fn patience_left(&self, operation: &Operation) -> f64 {
+        operation.deadline.ms_since(self.shared.clock.now()) / self.shared.settings.patience_ms as f64
+    }
+
     /// Waits for the end of an idle connection, so that it is not used any more; for ever without one.
     pub(crate) async fn idle(&mut self) {
         match &mut self.link {
@@ -167,7 +215,13 @@ impl Buyer {
         self.link = None;
     }
 
-    async fn exchange(&mut self, entry: usize, request: Request<Full<Bytes>>, until: At) -> Result<Answer, Failure> {
+    async fn exchange(
+        &mut self,
+        entry: usize,
+        request: Request<Full<Bytes>>,
+        keep: Keep,
+        until: At,
+    ) -> Result<Answer, Failure> {
         let clock = self.shared.clock;
         let link = match self.usable_link(entry).await {
             Some(link) => link,
@@ -178,7 +232,7 @@ impl Buyer {
             }
         };
         let (_, link) = self.link.insert((entry, link));
-        let exchanged = link.exchange(request, cut_at(&clock, &mut self.hang_up, until)).await;
+        let exchanged = link.exchange(request, keep, cut_at(&clock, &mut self.hang_up, until)).await;
         if exchanged.is_err() {
             self.link = None;
         }

@@ -74,6 +74,28 @@ pub fn classify(kind: AttemptKind, status: u16, retry_after: Option<&str>, body:
     classified
 }
 
+/// Says what the answer to `GET orders/?email=` means, by which a buyer without a code of his own finds his
+/// order.
+///
+/// That there is none proves nothing while the shop may still work on it; and an answer that is none says
+/// nothing about the purchase, so that both leave it as it is.
+pub fn classify_by_email(email: &str, status: u16, retry_after: Option<&str>, body: &[u8]) -> Classified {
+    let mut classified = match (status, parse_orders(body)) {
+        (200, Some(orders)) => match orders.into_iter().find(|order| order.email.eq_ignore_ascii_case(email)) {
+            Some(order) => {
+                Classified { outcome: Outcome::Acknowledged, order: Some(order), retry_after: None, note: None }
+            }
+            None => {
+                let note = format!("no order of {email}");
+                Classified::plain(Outcome::Rejected(RejectReason::NotFound), note)
+            }
+        },
+        _ => Classified::plain(Outcome::InDoubt, excerpt(&String::from_utf8_lossy(body))),
+    };
+    classified.retry_after = retry_after.and_then(parse_retry_after);
+    classified
+}
+
 fn confirmation(status: u16, body: &[u8]) -> Classified {
     match parse_order(body) {
         Some(order) => Classified { outcome: Outcome::Acknowledged, order: Some(order), retry_after: None, note: None },
@@ -86,7 +108,7 @@ fn confirmation(status: u16, body: &[u8]) -> Classified {
 
 /// Seconds of a `Retry-After` header. Its date form is not used by Pretix, HAProxy or nginx, and reading it
 /// would need the wall clock: none.
-fn parse_retry_after(text: &str) -> Option<Duration> {
+pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
     text.trim().parse::<u32>().ok().map(|seconds| Duration::from_secs(u64::from(seconds)))
 }
 
@@ -101,7 +123,7 @@ fn is_shop_error(body: &[u8]) -> bool {
 }
 
 /// The beginning of a text on one line.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut short = String::new();
     for word in text.split_whitespace() {
         if !short.is_empty() {
@@ -139,7 +161,19 @@ struct WirePosition {
 
 /// The order in the body of a confirmation or of a lookup; none if anything that is checked is missing.
 pub fn parse_order(body: &[u8]) -> Option<OrderAck> {
-    let wire: WireOrder = serde_json::from_slice(body).ok()?;
+    confirmed(serde_json::from_slice(body).ok()?)
+}
+
+/// The orders of a list; none if one of them lacks what is checked.
+fn parse_orders(body: &[u8]) -> Option<Vec<OrderAck>> {
+    #[derive(Deserialize)]
+    struct List {
+        results: Vec<WireOrder>,
+    }
+    serde_json::from_slice::<List>(body).ok()?.results.into_iter().map(confirmed).collect()
+}
+
+fn confirmed(wire: WireOrder) -> Option<OrderAck> {
     if wire.code.is_empty() || wire.secret.is_empty() {
         return None;
     }
@@ -228,6 +262,21 @@ mod tests {
         assert_eq!(order.email, "ab37@buyers.example.org");
         let [position] = order.positions.as_slice() else { panic!("one position, not {order:?}") };
         assert_eq!((position.id, position.item, position.price_cents), (Some(23442), 5, 2300));
+    }
+
+    #[rstest]
+    #[case(200, &format!(r#"{{"count":1,"results":[{ORDER}]}}"#), Outcome::Acknowledged)]
+    #[case(200, &format!(r#"{{"results":[{}]}}"#, ORDER.replace("ab37@", "other@")), Outcome::Rejected(NotFound))]
+    #[case(200, r#"{"count":0,"results":[]}"#, Outcome::Rejected(NotFound))]
+    #[case(200, r#"{"results":[{"code":"AB37"}]}"#, Outcome::InDoubt)]
+    #[case(200, ORDER, Outcome::InDoubt)]
+    #[case(401, r#"{"detail":"Invalid token."}"#, Outcome::InDoubt)]
+    #[case(429, "", Outcome::InDoubt)]
+    #[case(502, "", Outcome::InDoubt)]
+    fn answers_to_a_search_mean(#[case] status: u16, #[case] body: &str, #[case] outcome: Outcome) {
+        let classified = classify_by_email("AB37@buyers.example.org", status, Some("3"), body.as_bytes());
+        assert_eq!((classified.outcome, classified.retry_after), (outcome, Some(Duration::from_secs(3))));
+        assert_eq!(classified.order.is_some(), outcome == Outcome::Acknowledged);
     }
 
     #[rstest]

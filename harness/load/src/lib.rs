@@ -8,7 +8,8 @@
 //!
 //! * [`model`] decides when purchases begin. The open model does not care what became of the ones before; the
 //!   closed one has users who begin again. `watch` there voids a load that does not do what was planned.
-//! * [`journey`] decides what a buyer does. `order-api` posts one order; further journeys are one file each.
+//! * [`journey`] decides what a buyer does: it walks the files of `fixtures/journeys/`, one kind of step a file.
+//! * [`web`] is the shop as a browser sees it: pages, forms, cookies, tasks in the background.
 //! * [`wire`] speaks HTTP/1.1 on one connection a buyer and never repeats anything on its own, so that "not
 //!   one byte was sent" and "nobody knows" stay apart.
 //! * [`classify`](mod@classify) is the pure function that says what an answer of the shop means.
@@ -31,6 +32,7 @@ pub mod run;
 pub mod settings;
 pub mod stats;
 pub mod target;
+pub mod web;
 pub mod wire;
 
 pub use clock::RunClock;

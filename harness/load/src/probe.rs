@@ -5,7 +5,7 @@ use crate::clock::RunClock;
 use crate::journey::judge_order;
 use crate::order_code::{OrderCodes, email_of};
 use crate::target::{Entry, Prepared, Target, TargetError};
-use crate::wire::{Answer, Cut, Failure, Link, Way};
+use crate::wire::{Answer, Cut, Failure, Keep, Link, Way};
 use bytes::Bytes;
 use firedrill_core::history::{Attempt, AttemptKind};
 use firedrill_core::ids::{BuyerId, OpId};
@@ -212,5 +212,5 @@ async fn exchange_once(way: &Way, request: Request<Full<Bytes>>, deadline: Durat
         Cut::Timeout
     };
     let mut link = Link::open(way, deadline, cut()).await?;
-    link.exchange(request, cut()).await
+    link.exchange(request, Keep::ANSWER, cut()).await
 }

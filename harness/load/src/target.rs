@@ -196,10 +196,44 @@ impl Prepared {
         self.request(Method::GET, uri, Bytes::new())
     }
 
+    /// The `Host` header of all requests.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// Scheme and host of the shop's pages.
+    pub fn origin(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", self.target.host_header)
+    }
+
+    /// Whether there is a token, without which the API answers nobody.
+    pub fn has_token(&self) -> bool {
+        !self.target.api_token.0.is_empty()
+    }
+
+    /// A request to the API: a `GET`, or a `POST` of a JSON body. `path` is below the event, without a slash
+    /// before it; or below the shop, with one. None if it is no path.
+    pub fn api(&self, path: &str, body: Option<Bytes>) -> Option<Request<Full<Bytes>>> {
+        let uri = match path.starts_with('/') {
+            true => path.parse().ok()?,
+            false => format!("{}/{path}", self.event_path).parse().ok()?,
+        };
+        let Some(body) = body else { return Some(self.request(Method::GET, uri, Bytes::new())) };
+        let mut request = self.request(Method::POST, uri, body);
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Some(request)
+    }
+
     /// The body of an order of one ticket: pending, paid by hand, no mail, and the code once more in
     /// `api_meta`, where SQL finds it even if the shop changed the code.
     pub fn order_body(&self, code: &str, email: &str) -> Bytes {
-        let body = serde_json::json!({
+        Bytes::from(self.order_json(code, email).to_string())
+    }
+
+    /// The same before it is written, for those who want more of it.
+    pub fn order_json(&self, code: &str, email: &str) -> serde_json::Value {
+        serde_json::json!({
             "code": code,
             "email": email,
             "locale": "en",
@@ -209,8 +243,7 @@ impl Prepared {
             "send_email": false,
             "api_meta": {"hid": code},
             "positions": [{"item": self.target.item_id, "price": format_cents(self.target.price_cents)}],
-        });
-        Bytes::from(body.to_string())
+        })
     }
 
     fn request(&self, method: Method, uri: Uri, body: Bytes) -> Request<Full<Bytes>> {

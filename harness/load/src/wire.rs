@@ -27,8 +27,25 @@ use std::time::Duration;
 use stream::{Metered, Stream};
 use tokio::net::TcpStream;
 
-/// Largest answer that is read, in bytes. An order of one ticket has about 4 KB.
-const MAX_BODY_BYTES: usize = 256 * 1024;
+/// What is done with the body of an answer, and how long it may be at most, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It is collected: an answer of the API, a page.
+    Body {
+        /// Longest that is read.
+        max_bytes: usize,
+    },
+    /// It is read and thrown away, piece by piece: a style sheet, a picture.
+    Nothing {
+        /// Longest that is read.
+        max_bytes: usize,
+    },
+}
+
+impl Keep {
+    /// An answer of the API. An order of one ticket has about 4 KB.
+    pub const ANSWER: Self = Self::Body { max_bytes: 256 * 1024 };
+}
 
 /// Read buffer of a connection, in bytes: hyper's smallest is 8 KB, and it grows up to this.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
@@ -61,7 +78,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// Body.
+    /// Body; empty where nothing of it was to be kept.
     pub body: Bytes,
 }
 
@@ -157,6 +174,7 @@ impl Link {
     pub async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
+        keep: Keep,
         cut: impl Future<Output = Cut>,
     ) -> Result<Answer, Failure> {
         let reused = self.exchanges > 0;
@@ -164,7 +182,7 @@ impl Link {
         let before = self.written.load(Ordering::Relaxed);
         let mut status = None;
         let result = {
-            let work = exchange(&mut self.sender, &mut self.conn, request, &mut status);
+            let work = exchange(&mut self.sender, &mut self.conn, request, keep, &mut status);
             tokio::select! {
                 biased;
                 result = work => result,
@@ -214,6 +232,7 @@ async fn exchange(
     sender: &mut SendRequest<Full<Bytes>>,
     conn: &mut Option<Conn>,
     request: Request<Full<Bytes>>,
+    keep: Keep,
     status: &mut Option<u16>,
 ) -> Result<Answer, Broken> {
     drive(conn, sender.ready()).await.map_err(|error| Broken::new("not ready", &error))?;
@@ -223,15 +242,25 @@ async fn exchange(
         Broken { handed_back, ..Broken::new("request", error.error()) }
     })?;
     *status = Some(response.status().as_u16());
-    read(conn, response).await
+    read(conn, response, keep).await
 }
 
-async fn read(conn: &mut Option<Conn>, response: Response<Incoming>) -> Result<Answer, Broken> {
+async fn read(conn: &mut Option<Conn>, response: Response<Incoming>, keep: Keep) -> Result<Answer, Broken> {
     let (head, body) = response.into_parts();
-    let body = drive(conn, Limited::new(body, MAX_BODY_BYTES).collect())
-        .await
-        .map_err(|error| Broken::new("answer", error.as_ref()))?;
-    Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+    let broken = |error: Box<dyn std::error::Error + Send + Sync>| Broken::new("answer", error.as_ref());
+    let body = match keep {
+        Keep::Body { max_bytes } => {
+            drive(conn, Limited::new(body, max_bytes).collect()).await.map_err(broken)?.to_bytes()
+        }
+        Keep::Nothing { max_bytes } => {
+            let mut body = Limited::new(body, max_bytes);
+            while let Some(piece) = drive(conn, body.frame()).await {
+                piece.map_err(broken)?;
+            }
+            Bytes::new()
+        }
+    };
+    Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
 /// Polls `work` together with the connection that it depends on.

@@ -95,7 +95,9 @@ pub(super) fn views(
 /// A purchase as a point. What was refused for good is an answer, not a sale and not a failure.
 fn purchase(operation: &Operation) -> Option<Purchase> {
     let end = match operation.outcome {
-        OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited if operation.errors == 0 => PurchaseEnd::Served,
+        OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited if operation.errors == 0 => {
+            PurchaseEnd::Served
+        }
         OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited => PurchaseEnd::Retried,
         OperationOutcome::InDoubt | OperationOutcome::NotApplied => PurchaseEnd::Failed,
         OperationOutcome::Rejected(_) => return None,

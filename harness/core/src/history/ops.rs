@@ -159,7 +159,10 @@ impl Operation {
                 Some(order) => OperationOutcome::Acknowledged { at, order: Box::new(order.clone()) },
                 None => OperationOutcome::InDoubt,
             },
-            (OperationOutcome::InDoubt, Lookup, Outcome::Rejected(reason)) if was_pending => {
+            // "No such order" is what a help desk says as long as the shop has not come to it.
+            (OperationOutcome::InDoubt, Lookup, Outcome::Rejected(reason))
+                if was_pending && reason != RejectReason::NotFound =>
+            {
                 self.pending = false;
                 OperationOutcome::Rejected(reason)
             }
@@ -167,7 +170,8 @@ impl Operation {
                 self.pending = false;
                 OperationOutcome::NotApplied
             }
-            (OperationOutcome::InDoubt, Purchase, Outcome::InDoubt) => {
+            // With two of them under way, an answer to the later one says nothing about the earlier.
+            (OperationOutcome::InDoubt, Purchase, Outcome::InDoubt | Outcome::Pending) => {
                 self.pending = false;
                 OperationOutcome::InDoubt
             }

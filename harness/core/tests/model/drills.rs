@@ -126,7 +126,7 @@ proptest! {
 }
 
 /// `FIREDRILL_WRITE=1 cargo test -p firedrill-core` writes a published file anew.
-fn published(path: &str, current: &str) {
+pub(crate) fn published(path: &str, current: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
     if std::env::var_os("FIREDRILL_WRITE").is_some() {
         std::fs::write(&path, current).unwrap();

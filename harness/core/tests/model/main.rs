@@ -5,6 +5,7 @@
 mod codec;
 mod drills;
 mod files;
+mod journeys;
 mod lifecycle;
 mod operations;
 mod target;

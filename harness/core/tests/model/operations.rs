@@ -106,6 +106,10 @@ fn the_strongest_statement_counts() {
         ("P.wLbwL+", "confirmed at 510 ms"),
         ("P.w?Lb", "InDoubt"),
         ("P.?Lb", "InDoubt"),
+        ("P.wLo", "InDoubt"),
+        ("P.wL?Lb", "NotApplied"),
+        ("P.wL?wLb", "InDoubt"),
+        ("P.wL?wL+", "confirmed at 510 ms"),
         // Who buys nothing.
         ("V.", "Visited"),
         ("V.V.", "Visited"),

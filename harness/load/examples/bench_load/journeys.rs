@@ -4,7 +4,7 @@ use bytes::Bytes;
 use firedrill_core::history::{AttemptKind, Outcome};
 use firedrill_core::ids::RunId;
 use firedrill_load::OrderCodes;
-use firedrill_load::buyer::Buyer;
+use firedrill_load::buyer::{Ask, Buyer};
 use firedrill_load::classify::{Classified, classify};
 use firedrill_load::journey::{Arrival, Ending, Journey};
 use firedrill_load::order_code::email_of;
@@ -38,7 +38,7 @@ impl Journey for Get {
             let outcome = if answer.status == 200 { Outcome::Passed } else { Outcome::InDoubt };
             Classified { outcome, order: None, retry_after: None, note: None }
         };
-        let result = buyer.attempt(&mut operation, AttemptKind::Visit, request, judge).await;
+        let result = buyer.attempt(&mut operation, Ask::api(AttemptKind::Visit, "get"), request, judge).await;
         match result.outcome {
             Outcome::Passed => Ending::Visited,
             _ => Ending::GaveUp,
@@ -93,7 +93,7 @@ impl Journey for Step {
             }
             classify(AttemptKind::Purchase, answer.status.as_u16(), None, &answer.body)
         };
-        match buyer.attempt(&mut operation, AttemptKind::Purchase, request, judge).await.outcome {
+        match buyer.attempt(&mut operation, Ask::api(AttemptKind::Purchase, "step"), request, judge).await.outcome {
             Outcome::Acknowledged => Ending::Acknowledged,
             _ => Ending::GaveUp,
         }

@@ -1,11 +1,32 @@
-//! What a buyer does with an arrival. One file per journey.
+//! What a buyer does with an arrival: he walks a journey, step by step.
+//!
+//! [`Script`] reads the journeys of [`firedrill_core::load::journey`]. Each kind of step is a file here, and
+//! a line in `walk.rs`:
+//!
+//! | file | step | exchanges |
+//! | --- | --- | --- |
+//! | `page.rs` | `page` | pages and assets |
+//! | `submit.rs` | `submit` | forms before a purchase, and tasks in the background |
+//! | `purchase.rs` | `submit` with `purchase` | the order's form, its task, its page |
+//! | `order.rs` | `order` | the order by the API |
+//! | `look_up.rs` | `look-up`, and whoever has lost sight of his order | the order by the API |
+//! | `redeem.rs` | `redeem` | tickets at the door |
 
-mod order_api;
+mod look_up;
+mod order;
+mod page;
+mod purchase;
+mod redeem;
+mod script;
+mod submit;
+mod walk;
 
-pub use order_api::OrderApi;
-pub(crate) use order_api::judge_order;
+pub(crate) use order::judge_order;
+pub use redeem::classify_door;
+pub use script::{Script, ScriptError};
 
 use crate::buyer::Buyer;
+use crate::settings::Settings;
 use firedrill_core::history::{At, RejectReason};
 use firedrill_core::ids::OpId;
 use std::future::Future;
@@ -26,7 +47,7 @@ pub enum Ending {
     Acknowledged,
     /// Refused for good.
     Rejected(RejectReason),
-    /// Everything was read, and nothing was to be bought.
+    /// Nothing was to be bought, and the journey came to its end.
     Visited,
     /// Patience was over, or the load was.
     GaveUp,
@@ -36,8 +57,30 @@ pub enum Ending {
 /// [`Buyer::attempt`].
 pub trait Journey: Send + Sync + 'static {
     /// Its name in drills and reports.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Serves one arrival, to its end or until the buyer's patience is over.
     fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> impl Future<Output = Ending> + Send;
+}
+
+/// The journey `order-api`: one order of one ticket by `POST orders/`, repeated until it is confirmed or
+/// refused for good.
+#[derive(Debug)]
+pub struct OrderApi(Script);
+
+impl OrderApi {
+    /// The journey of a run with these settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self(Script::order_api(settings))
+    }
+}
+
+impl Journey for OrderApi {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ending {
+        self.0.serve(buyer, arrival).await
+    }
 }

@@ -7,6 +7,8 @@ use firedrill_core::ids::{NodeName, RunId};
 use firedrill_core::load::Model;
 use firedrill_load::settings::even;
 use firedrill_load::{ApiToken, Entry, Scheme, Settings, Target, Trust};
+pub(crate) mod web;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -116,7 +118,7 @@ impl Shop {
             return kill(stream);
         }
         let mut buffer = Vec::new();
-        while let Some((method, path, body)) = read_request(&mut stream, &mut buffer).await {
+        while let Some(Asked { method, path, body, .. }) = read_request(&mut stream, &mut buffer).await {
             let pause = self.with(|state| state.stalled_until);
             if let Some(until) = pause {
                 tokio::time::sleep_until(until.into()).await;
@@ -191,7 +193,24 @@ async fn respond(stream: &mut TcpStream, status: u16, header: &str, body: &str) 
     let _ = stream.write_all(text.as_bytes()).await;
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, String, Vec<u8>)> {
+/// A request.
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Asked {
+    /// A header; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map_or("", |(_, value)| value.trim())
+    }
+}
+
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Asked> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
@@ -200,7 +219,8 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(S
                 let body = buffer[end + 4..end + 4 + length].to_vec();
                 buffer.drain(..end + 4 + length);
                 let mut words = head.split(' ');
-                return Some((words.next()?.to_owned(), words.next()?.to_owned(), body));
+                let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+                return Some(Asked { method, path, body, head: head.clone() });
             }
         }
         if stream.read_buf(buffer).await.ok()? == 0 {

@@ -1,0 +1,188 @@
+//! The step `order`: one order of one ticket by `POST orders/`.
+//!
+//! The buyer repeats until the order is confirmed or refused for good, always with the same order code: the
+//! shop's database holds it UNIQUE, so that repeating is safe. After an exchange in doubt he asks first
+//! what became of the order (`GET orders/CODE/`), as a customer looks into his mail before he buys again.
+
+use super::Ending;
+use super::walk::{NOWHERE, Step, Walk};
+use crate::buyer::{Ask, Operation};
+use crate::classify::{Classified, classify};
+use crate::retry::Backoff;
+use crate::wire::Answer;
+use bytes::Bytes;
+use firedrill_core::history::{AttemptKind, Outcome, RejectReason};
+use firedrill_core::load::journey::Order;
+use hyper::header;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What to do after an attempt.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// The step is over.
+    End(Ending),
+    /// Wait, then make an attempt of this kind.
+    Try(AttemptKind, Duration),
+}
+
+impl Walk<'_> {
+    pub(super) async fn order(&mut self, order: &Order) -> Step {
+        let body = match self.order_body(order).await {
+            Ok(body) => body,
+            Err(step) => return step,
+        };
+        let backoff = self.backoff.clone();
+        let mut plan = Plan { backoff, duplicates: 0, sent: 0, sent_max: order.attempts };
+        let mut kind = AttemptKind::Purchase;
+        loop {
+            let request = match kind {
+                AttemptKind::Purchase => self.buyer.target().post_order(body.clone()),
+                _ => self.buyer.target().get_order(self.operation.code()),
+            };
+            let judge = |answer: &Answer| judge_order(kind, answer);
+            let mut result = self.ask_api(Ask::api(kind, &order.group), request, judge).await;
+            self.in_doubt |= result.outcome == Outcome::InDoubt;
+            let confirmed = result.order.take();
+            match plan.after(kind, &result, &self.operation) {
+                Next::End(Ending::Acknowledged) => {
+                    self.order = confirmed;
+                    return Step::Next;
+                }
+                Next::End(ending) => return Step::End(ending),
+                Next::Try(next, wait) => {
+                    if !self.buyer.wait(&self.operation, wait).await {
+                        return Step::End(Ending::GaveUp);
+                    }
+                    kind = next;
+                }
+            }
+        }
+    }
+
+    async fn order_body(&mut self, order: &Order) -> Result<Bytes, Step> {
+        let question = match &order.answer {
+            Some(_) => self.find_question(&order.group).await?,
+            None => None,
+        };
+        let mut body = self.buyer.target().order_json(self.operation.code(), self.operation.email());
+        if order.paid {
+            body["status"] = "p".into();
+        }
+        if order.invoice_address {
+            body["invoice_address"] = serde_json::json!({
+                "is_business": false,
+                "name_parts": {"_scheme": "full", "full_name": "Ada Buyer"},
+                "street": "1 Fair Street",
+                "zipcode": "69117",
+                "city": "Heidelberg",
+                "country": "DE",
+            });
+        }
+        if let (Some(question), Some(answer)) = (question, &order.answer) {
+            let answer = self.filled(answer);
+            body["positions"][0]["answers"] =
+                serde_json::json!([{"question": question, "answer": answer, "options": []}]);
+        }
+        Ok(Bytes::from(body.to_string()))
+    }
+
+    /// The key of the first question that is asked for the item, found out once a load; none where there is
+    /// none.
+    async fn find_question(&mut self, group: &str) -> Result<Option<u64>, Step> {
+        #[derive(Deserialize)]
+        struct Question {
+            id: u64,
+            items: Vec<u64>,
+        }
+        let item = self.buyer.target().target().item_id;
+        let pick = move |questions: Vec<Question>| {
+            questions.into_iter().find(|question| question.items.contains(&item)).map(|question| question.id)
+        };
+        // Keys begin at 1: 0 says that there is none.
+        let key = self.find_key(group, "question", "questions/", move |found| Some(pick(found).unwrap_or(0))).await?;
+        Ok(Some(key).filter(|key| *key > 0))
+    }
+
+    /// A key that the API lists below the event at `path`, found out once a load by whoever needs it first.
+    /// `pick` says which one; a list without it is asked for again until patience is over.
+    pub(super) async fn find_key<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        group: &str,
+        what: &str,
+        path: &str,
+        pick: impl Fn(Vec<T>) -> Option<u64>,
+    ) -> Result<u64, Step> {
+        #[derive(Deserialize)]
+        struct List<T> {
+            results: Vec<T>,
+        }
+        let kind = self.kind();
+        loop {
+            if let Some(key) = self.script.known().get(what) {
+                return Ok(key);
+            }
+            let request = self.buyer.target().api(path, None).ok_or(NOWHERE)?;
+            let mut found = None;
+            let judge = |answer: &Answer| {
+                let list = serde_json::from_slice::<List<T>>(&answer.body).ok().filter(|_| answer.status == 200);
+                found = list.and_then(|list| pick(list.results));
+                match found {
+                    Some(_) => Classified { outcome: Outcome::Passed, order: None, retry_after: None, note: None },
+                    None => Classified::plain(Outcome::InDoubt, format!("{}: no {what} in the answer", answer.status)),
+                }
+            };
+            let result = self.ask_api(Ask::api(kind, group), request, judge).await;
+            match found {
+                Some(key) => self.script.known().set(what, key),
+                None if self.again(&result).await => {}
+                None => return Err(Step::End(Ending::GaveUp)),
+            }
+        }
+    }
+}
+
+/// What an answer to an order or to a lookup means.
+pub(crate) fn judge_order(kind: AttemptKind, answer: &Answer) -> Classified {
+    let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    classify(kind, answer.status.as_u16(), retry_after, &answer.body)
+}
+
+/// The buyer's memory between two attempts of one order.
+struct Plan {
+    backoff: Backoff,
+    /// How often the shop said that the code is in use.
+    duplicates: u32,
+    /// How often the order was sent.
+    sent: u32,
+    /// How often it is sent at most.
+    sent_max: Option<u32>,
+}
+
+impl Plan {
+    fn after(&mut self, kind: AttemptKind, result: &Classified, operation: &Operation) -> Next {
+        use AttemptKind::{Lookup, Purchase};
+        self.sent += u32::from(kind == Purchase && result.outcome != Outcome::NotSent);
+        let next = match result.outcome {
+            Outcome::Acknowledged => Next::End(Ending::Acknowledged),
+            Outcome::Rejected(RejectReason::DuplicateCode) => {
+                self.duplicates += 1;
+                // A shop that says "in use" and "no such order" in turn must not be asked in a hot loop.
+                let wait = if self.duplicates > 1 { self.backoff.next_wait() } else { Duration::ZERO };
+                Next::Try(Lookup, wait)
+            }
+            // The order code is UNIQUE: sending the order again is safe even if the first is still under way.
+            Outcome::Rejected(RejectReason::NotFound) => Next::Try(Purchase, Duration::ZERO),
+            Outcome::Rejected(reason) => Next::End(Ending::Rejected(reason)),
+            Outcome::NotApplied => Next::Try(kind, self.backoff.after_busy(result.retry_after)),
+            // The next entry point is tried at once; only after all of them failed it is time to wait.
+            Outcome::NotSent if operation.is_nowhere() => Next::Try(kind, self.backoff.next_wait()),
+            Outcome::NotSent => Next::Try(kind, Duration::ZERO),
+            Outcome::InDoubt | Outcome::Passed | Outcome::Pending => Next::Try(Lookup, self.backoff.next_wait()),
+        };
+        match next {
+            Next::Try(Purchase, _) if self.sent_max.is_some_and(|most| self.sent >= most) => Next::End(Ending::GaveUp),
+            next => next,
+        }
+    }
+}

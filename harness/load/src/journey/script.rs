@@ -1,0 +1,162 @@
+//! Journeys of files, by weight, as a load walks them.
+
+use super::walk::Walk;
+use super::{Arrival, Ending, Journey};
+use crate::buyer::Buyer;
+use crate::order_code::{OrderCodes, email_of, mix};
+use crate::settings::Settings;
+use firedrill_core::ids::OpId;
+use firedrill_core::load::Journey as Model;
+use firedrill_core::load::journey::{Action, Order};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Keeps the choice of a journey apart from everything else that is drawn from the seed.
+const CHOICE: u64 = 0x6a6f_7572_6e65_7973;
+
+/// Journeys that cannot be walked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// None of them has a weight.
+    #[error("the load has no journey with a weight above 0: nobody would do anything; name one")]
+    Nobody,
+}
+
+/// One or several journeys by weight. Which of them an arrival walks depends on seed and operation only.
+#[derive(Debug)]
+pub struct Script {
+    name: String,
+    /// Journeys with the sum of the weights up to theirs.
+    parts: Vec<(u64, Model)>,
+    codes: OrderCodes,
+    seed: u64,
+    known: Known,
+}
+
+/// What was found out about the event, once a load: keys of its questions and check-in lists.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    keys: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Known {
+    pub(super) fn get(&self, what: &str) -> Option<u64> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(what).copied()
+    }
+
+    pub(super) fn set(&self, what: &str, key: u64) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), key);
+    }
+}
+
+impl Script {
+    /// These journeys, each with its weight, in a run with these settings.
+    ///
+    /// # Errors
+    /// A [`ScriptError`] where no journey has a weight.
+    pub fn new(settings: &Settings, journeys: Vec<(Model, u32)>) -> Result<Self, ScriptError> {
+        let mut sum = 0;
+        let mut parts: Vec<(u64, Model)> = Vec::with_capacity(journeys.len());
+        for (journey, weight) in journeys.into_iter().filter(|(_, weight)| *weight > 0) {
+            sum += u64::from(weight);
+            parts.push((sum, journey));
+        }
+        if parts.is_empty() {
+            return Err(ScriptError::Nobody);
+        }
+        Ok(Self::of(settings, parts))
+    }
+
+    /// The journey that needs no file, as there always was: `fixtures/journeys/order-api.yaml` is the same.
+    pub fn order_api(settings: &Settings) -> Self {
+        let order =
+            Order { group: "order".to_owned(), attempts: None, paid: false, invoice_address: false, answer: None };
+        let journey = Model {
+            name: "order-api".to_owned(),
+            description: String::new(),
+            users: None,
+            peaks: Vec::new(),
+            steps: vec![Action::Order(order)],
+        };
+        Self::of(settings, vec![(1, journey)])
+    }
+
+    fn of(settings: &Settings, parts: Vec<(u64, Model)>) -> Self {
+        let names: Vec<&str> = parts.iter().map(|(_, journey)| journey.name.as_str()).collect();
+        Self {
+            name: names.join(", "),
+            codes: OrderCodes::new(settings.seed, &settings.run),
+            seed: settings.seed,
+            known: Known::default(),
+            parts,
+        }
+    }
+
+    /// The journey of an operation.
+    pub fn choose(&self, op: OpId) -> &Model {
+        let total = self.parts.last().map_or(1, |(sum, _)| *sum);
+        let drawn = mix(self.seed ^ mix(op.0 ^ CHOICE)) % total;
+        let index = self.parts.partition_point(|(sum, _)| *sum <= drawn);
+        &self.parts[index.min(self.parts.len() - 1)].1
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+}
+
+impl Journey for Script {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ending {
+        let journey = self.choose(arrival.op);
+        let code = self.codes.code(arrival.op);
+        let email = email_of(&code);
+        let has_own_code = journey.buys() && !journey.is_by_web();
+        let operation = buyer.begin(arrival, if has_own_code { code } else { String::new() }, email);
+        Walk::new(self, journey, buyer, operation).walk().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firedrill_core::drill;
+    use firedrill_core::ids::RunId;
+    use firedrill_core::source::Source;
+
+    fn settings(seed: u64) -> Settings {
+        Settings::of(&drill::Load::default(), seed, RunId::new("r")).expect("the usual load")
+    }
+
+    fn journey(name: &str) -> Model {
+        let text = format!("name: {name}\ndescription: d\nsteps: [{{page: {{group: g, path: /}}}}]");
+        Model::parse(&Source::new("j.yaml", text)).expect("a journey")
+    }
+
+    #[test]
+    fn journeys_are_walked_by_weight() {
+        let parts = vec![(journey("a"), 3), (journey("b"), 0), (journey("c"), 1)];
+        let script = Script::new(&settings(7), parts.clone()).expect("a script");
+        assert_eq!(script.name(), "a, c");
+        let names = |script: &Script| (0..10_000).map(|op| script.choose(OpId(op)).name.clone()).collect::<Vec<_>>();
+        let chosen = names(&script);
+        let share = chosen.iter().filter(|name| *name == "a").count() as f64 / 10_000.0;
+        assert!((share - 0.75).abs() < 0.02, "{share}");
+        assert!(!chosen.contains(&"b".to_owned()));
+        assert_eq!(chosen, names(&Script::new(&settings(7), parts.clone()).expect("a script")));
+        assert_ne!(chosen, names(&Script::new(&settings(8), parts).expect("a script")));
+    }
+
+    #[test]
+    fn a_load_without_journeys_is_refused() {
+        assert_eq!(Script::new(&settings(1), Vec::new()).err(), Some(ScriptError::Nobody));
+        assert_eq!(Script::new(&settings(1), vec![(journey("a"), 0)]).err(), Some(ScriptError::Nobody));
+    }
+}

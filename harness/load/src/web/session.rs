@@ -1,0 +1,178 @@
+//! One visit of a shop: cookies, the page that is open, and what the browser has fetched already.
+
+use super::cookies::Jar;
+use super::form::Form;
+use super::html::Document;
+use crate::target::Prepared;
+use crate::wire::Answer;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use url::Url;
+
+/// A page that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its address.
+    pub url: Url,
+    /// Its forms.
+    pub forms: Vec<Form>,
+}
+
+/// A visit.
+#[derive(Debug)]
+pub struct Session {
+    /// Scheme and host of the shop, as its pages are addressed.
+    origin: Url,
+    /// Addresses of its entry points, by which its site URL may call it as well.
+    addresses: Vec<IpAddr>,
+    jar: Jar,
+    page: Option<Page>,
+    /// Hashes of the addresses of assets that were fetched.
+    cached: HashSet<u64>,
+}
+
+impl Session {
+    /// A new visitor of the shop: no cookies, nothing fetched. None where the `Host` header is no host.
+    pub fn new(target: &Prepared) -> Option<Self> {
+        let origin = Url::parse(&target.origin()).ok().filter(Url::has_host)?;
+        let addresses = target.entries().iter().map(|entry| entry.addr.ip()).collect();
+        Some(Self { origin, addresses, jar: Jar::default(), page: None, cached: HashSet::new() })
+    }
+
+    /// The visitor comes back as somebody unknown. What the browser has fetched stays.
+    pub fn forget(&mut self) {
+        self.jar = Jar::default();
+        self.page = None;
+    }
+
+    /// The page that is open.
+    pub fn page(&self) -> Option<&Page> {
+        self.page.as_ref()
+    }
+
+    /// Opens a page; its text is dropped. Hands back the addresses of its assets.
+    pub fn turn_to(&mut self, url: Url, document: Document) -> BTreeSet<String> {
+        self.page = Some(Page { url, forms: document.forms });
+        document.assets
+    }
+
+    /// The address that a link leads to, if it is one of the shop. A link to the shop's site URL, or to one
+    /// of its entry points, leads to the entry point that is being used, whatever port it names.
+    pub fn resolve(&self, base: &Url, link: &str) -> Option<Url> {
+        let mut url = base.join(link.trim()).ok()?;
+        let host = url.host_str()?;
+        let is_own = self.origin.host_str() == Some(host)
+            || host == "localhost"
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip| self.addresses.contains(&ip));
+        if !is_own || !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        url.set_fragment(None);
+        let mut own = self.origin.clone();
+        own.set_path(url.path());
+        own.set_query(url.query());
+        Some(own)
+    }
+
+    /// The address of a path of the shop.
+    pub fn at(&self, path: &str) -> Option<Url> {
+        self.resolve(&self.origin, path)
+    }
+
+    /// The first posted form of the open page whose address has this part, with its address.
+    pub fn form(&self, part: &str) -> Option<(&Form, Url)> {
+        let page = self.page.as_ref()?;
+        self.form_of(&page.url, &page.forms, part)
+    }
+
+    /// The same of another page.
+    pub fn form_of<'a>(&self, url: &Url, forms: &'a [Form], part: &str) -> Option<(&'a Form, Url)> {
+        forms.iter().filter(|form| form.is_post).find_map(|form| {
+            let target = match &form.action {
+                Some(action) => self.resolve(url, action)?,
+                None => url.clone(),
+            };
+            let address = format!("{}?{}", target.path(), target.query().unwrap_or_default());
+            address.contains(part).then_some((form, target))
+        })
+    }
+
+    /// The `Cookie` header of a request.
+    pub fn cookies(&self, url: &Url) -> Option<String> {
+        self.jar.header(url.path(), url.scheme() == "https")
+    }
+
+    /// Takes the cookies of an answer.
+    pub fn answered(&mut self, url: &Url, answer: &Answer) {
+        self.jar.take(self.origin.host_str().unwrap_or_default(), url.path(), &answer.headers);
+    }
+
+    /// Whether an asset still has to be fetched; then it counts as fetched from here on.
+    pub fn needs(&mut self, url: &Url) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (url.path(), url.query()).hash(&mut hasher);
+        self.cached.insert(hasher.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{ApiToken, Entry, Scheme, Target, Trust};
+    use crate::web::html;
+    use rstest::rstest;
+
+    fn session() -> Session {
+        let target = Target {
+            entries: vec![Entry { name: "web-1".into(), addr: ([127, 0, 0, 1], 8081).into(), scheme: Scheme::Http }],
+            host_header: "shop.example:8443".to_owned(),
+            organizer: "org".to_owned(),
+            event: "fair".to_owned(),
+            item_id: 5,
+            price_cents: 2300,
+            api_token: ApiToken::new(""),
+            trust: Trust::Public,
+        };
+        Session::new(&target.prepare().expect("a target")).expect("a session")
+    }
+
+    #[rstest]
+    #[case::below("cart/add?x=1#top", Some("http://shop.example:8443/org/fair/cart/add?x=1"))]
+    #[case::of_the_shop("/static/a.css", Some("http://shop.example:8443/static/a.css"))]
+    #[case::by_its_site_url("https://shop.example/org/", Some("http://shop.example:8443/org/"))]
+    #[case::by_its_address("http://127.0.0.1:9000/x", Some("http://shop.example:8443/x"))]
+    #[case::elsewhere("http://evil.example/x", None)]
+    #[case::without_a_scheme("//evil.example/x", None)]
+    #[case::data("data:image/png;base64,xx", None)]
+    #[case::no_address("http://[", None)]
+    fn links_lead_nowhere_but_to_the_shop(#[case] link: &str, #[case] url: Option<&str>) {
+        let session = session();
+        let base = session.at("/org/fair/").expect("a page");
+        assert_eq!(session.resolve(&base, link).as_ref().map(Url::as_str), url);
+    }
+
+    #[test]
+    fn a_form_is_found_by_its_address() {
+        let mut session = session();
+        let page = r#"<form action="/search"></form><form method=post action="cart/add?next=x"></form>
+            <form method=post></form><form method=post action="http://evil.example/"></form>"#;
+        let url = session.at("/org/fair/").expect("a page");
+        session.turn_to(url, html::read(page.as_bytes()));
+        let path = |part| session.form(part).map(|(_, url)| url.path().to_owned());
+        assert_eq!(path("cart/add").as_deref(), Some("/org/fair/cart/add"));
+        assert_eq!(path("").as_deref(), Some("/org/fair/cart/add"));
+        assert_eq!(path("/org/fair/?").as_deref(), Some("/org/fair/"));
+        assert_eq!((path("search"), path("evil")), (None, None));
+    }
+
+    #[test]
+    fn an_asset_is_needed_once() {
+        let mut session = session();
+        let url = session.at("/a.css?1").expect("an asset");
+        assert!(session.needs(&url) && !session.needs(&url));
+        session.forget();
+        assert!(!session.needs(&url));
+    }
+}
