@@ -14,6 +14,7 @@ use http_body_util::Full;
 use hyper::Request;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 /// Least time, in milliseconds, that must be left of a buyer's patience for one more attempt: one that is
@@ -249,7 +250,12 @@ impl Buyer {
     /// Hands a record to the history. Waiting for a slow disk here delays the buyer, whose times are taken
     /// already, and never the pacing.
     async fn record(&self, event: Event) {
-        if self.shared.records.send(event).await.is_err() {
+        // There is room nearly always, and then there is nothing to wait for.
+        let sent = match self.shared.records.try_send(event) {
+            Err(TrySendError::Full(event)) => self.shared.records.send(event).await.is_ok(),
+            sent => sent.is_ok(),
+        };
+        if !sent {
             self.shared.stats.record_lost();
         }
     }
