@@ -345,7 +345,8 @@ def main():
     if not OURS.exists():
         raise SystemExit(f"{OURS} is missing: run `peers.sh build` first")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     busy = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     with Server() as server:
         seen = throughput(server, options.seconds, options.rounds)
