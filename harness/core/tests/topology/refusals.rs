@@ -78,15 +78,15 @@ fn keys() {
     insta::assert_snapshot!(all(&cases), @r#"
     c.yaml:18:1: unknown key "secrets"; supported here: version, services, networks, volumes, x-firedrill, x-*
     c.yaml:4:5: unknown key "privileged"; supported here: image, build, command, hostname, environment, networks, volumes, ports, extra_hosts, init, shm_size, cpu_shares, sysctls, cap_add, stop_signal, stop_grace_period, depends_on, restart, labels, deploy, x-firedrill
-    c.yaml:10:48: unknown key "color"; supported here: tier, kind, start_after, entry_point, single
-    c.yaml:1:15: unknown key "descripton"; supported here: description, subnet_variable, secrets
+    c.yaml:10:48: unknown key "color"; supported here: tier, kind, start_after, entry_point, single, clock
+    c.yaml:1:15: unknown key "descripton"; supported here: description, subnet_variable, secrets, hosts
     c.yaml:15:56: unknown key "prot"; supported here: port
     c.yaml:4:28: unknown key "target"; supported here: context
     c.yaml:5:24: unknown key "priority"; supported here: aliases, ipv4_address
     c.yaml:9:14: unknown key "mode"; supported here: replicas
     c.yaml:17:27: unknown key "internal"; supported here: driver, ipam
     c.yaml:17:44: unknown key "gateway"; supported here: subnet
-    c.yaml:19:11: unknown key "driver"; supported here: nothing
+    c.yaml:19:11: unknown key "driver"; supported here: x-firedrill
     c.yaml:10:36: unknown value "mysql"; supported here: postgres, pgpool, redis, sentinel, haproxy, pretix-web, pretix-worker, pretix-periodic, nginx
     c.yaml:10:19: the key "tier" is missing
     c.yaml:2:3: service web: the key "image" is missing
