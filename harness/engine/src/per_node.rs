@@ -28,6 +28,11 @@ impl<T> PerNode<T> {
         self.lock().remove(&node.name)
     }
 
+    /// Looks at it where it lies, if there is one.
+    pub(crate) fn with<R>(&self, node: &Node, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.lock().get(&node.name).map(look)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeName, T>> {
         // Nothing is done under the lock that could leave the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

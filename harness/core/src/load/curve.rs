@@ -110,7 +110,7 @@ impl Curve {
             let root = from.per_s.mul_add(from.per_s, 2.0 * slope * missing).max(0.0).sqrt();
             2.0 * missing / (from.per_s + root)
         };
-        passed_s.is_finite().then(|| from.at_s + passed_s)
+        passed_s.is_finite().then_some(from.at_s + passed_s)
     }
 
     /// Highest rate, in purchases per second.

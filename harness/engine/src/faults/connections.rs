@@ -1,10 +1,12 @@
 //! `connections`: connections from outside, opened until the service takes no more, and held. They are a
 //! client's real ones: PostgreSQL and Pgpool are logged in to as the shop's user, so that the slots that are
-//! kept for the superuser stay; a Redis is asked for a PING.
+//! kept for the superuser stay; a Redis is asked for a PING. A slot that another client leaves while the fault is
+//! in force is taken as well: whoever reconnects, as pools do, would find it else.
 //!
 //! Proof of effect: a further connection is refused, or not answered within a second. Undo: they are closed;
 //! the kernel does so when firedrill dies, so somebody else has nothing to do.
 
+use super::support::background::Background;
 use super::support::state;
 use super::{Done, Injector, InjectorError, Memo, Site};
 use crate::per_node::PerNode;
@@ -16,10 +18,12 @@ use firedrill_core::topology::NodeKind;
 use futures_util::{StreamExt, stream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, timeout};
 
 /// Opened at the same time: a PostgreSQL starts a process for each.
 const AT_ONCE: usize = 8;
@@ -29,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A further connection counts as not answered after this.
 const NOT_ANSWERED: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether somebody has left a slot.
+const REFILL_PERIOD: Duration = Duration::from_millis(50);
 
 /// Files that this process needs besides the connections.
 const OTHER_FILES: u64 = 256;
@@ -46,8 +53,30 @@ enum Held {
 pub(super) struct Connections {
     left: usize,
     most: usize,
-    /// With what the first one met that the service had no room for.
-    held: PerNode<(Vec<Held>, String)>,
+    held: PerNode<Storm>,
+}
+
+/// The connections of one node.
+struct Storm {
+    held: Arc<Mutex<Vec<Held>>>,
+    /// What the first one met that the service had no room for.
+    met: String,
+    /// Takes what others leave.
+    refill: Option<Background>,
+}
+
+impl Storm {
+    fn count(&self) -> usize {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+/// What connections are opened to.
+#[derive(Clone)]
+struct Service {
+    kind: NodeKind,
+    address: SocketAddr,
+    password: String,
 }
 
 impl Connections {
@@ -58,10 +87,9 @@ impl Connections {
     }
 
     /// Opens connections until one is refused or not answered; gives what it met.
-    async fn fill(&self, site: &Site<'_>, node: &Node, held: &mut Vec<Held>, at_once: usize) -> Done<String> {
-        let patience = if at_once > 1 { PATIENCE } else { NOT_ANSWERED };
+    async fn fill(&self, service: &Service, node: &Node, held: &mut Vec<Held>) -> Done<String> {
         let room = self.most.saturating_sub(held.len());
-        let mut opened = stream::iter((0..room).map(|_| open(site, node, patience))).buffer_unordered(at_once);
+        let mut opened = stream::iter((0..room).map(|_| service.open(PATIENCE))).buffer_unordered(AT_ONCE);
         while let Some(one) = opened.next().await {
             match one {
                 Ok(one) => held.push(one),
@@ -78,17 +106,42 @@ fn address(node: &Node) -> Done<SocketAddr> {
     port.ok_or_else(|| InjectorError::impossible(node, "connections", "it has no published port"))
 }
 
-/// One more connection, answered; the error is what the service said.
-async fn open(site: &Site<'_>, node: &Node, patience: Duration) -> Result<Held, String> {
-    let address = address(node).map_err(|error| error.to_string())?;
-    let opened = async {
-        match node.kind {
-            NodeKind::Redis => open_redis(address).await,
-            _ => open_postgres(address, site.stack.secrets.get("APP_PASSWORD")).await,
+impl Service {
+    fn of(site: &Site<'_>, node: &Node) -> Done<Self> {
+        let password = site.stack.secrets.get("APP_PASSWORD").to_owned();
+        Ok(Self { kind: node.kind, address: address(node)?, password })
+    }
+
+    /// One more connection, answered; the error is what the service said.
+    async fn open(&self, patience: Duration) -> Result<Held, String> {
+        let opened = async {
+            match self.kind {
+                NodeKind::Redis => open_redis(self.address).await,
+                _ => open_postgres(self.address, &self.password).await,
+            }
+        };
+        let none = || format!("no answer within {:.0} s", patience.as_secs_f64());
+        timeout(patience, opened).await.unwrap_or_else(|_| Err(none()))
+    }
+
+    /// Takes what others leave, for as long as it is not stopped.
+    async fn refill(self, held: Arc<Mutex<Vec<Held>>>, most: usize, mut stopped: oneshot::Receiver<()>) {
+        let mut rounds = tokio::time::interval(REFILL_PERIOD);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = &mut stopped => return,
+                _ = rounds.tick() => {}
+            }
+            while let Ok(one) = self.open(NOT_ANSWERED).await {
+                let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+                held.push(one);
+                if held.len() >= most {
+                    return;
+                }
+            }
         }
-    };
-    let none = || format!("no answer within {:.0} s", patience.as_secs_f64());
-    timeout(patience, opened).await.unwrap_or_else(|_| Err(none()))
+    }
 }
 
 async fn open_redis(address: SocketAddr) -> Result<Held, String> {
@@ -129,38 +182,45 @@ impl Injector for Connections {
     async fn prepare(&self, site: &Site<'_>, node: &Node) -> Done<Memo> {
         state::must_run(site.stack, node, "connections").await?;
         make_room(node, self.most)?;
-        let opened = open(site, node, PATIENCE).await;
+        let opened = Service::of(site, node)?.open(PATIENCE).await;
         opened.map_err(|why| InjectorError::impossible(node, "connections", format!("not even one is open: {why}")))?;
         Ok(Memo::none())
     }
 
     async fn inject(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        let mut held = Vec::new();
-        let answer = self.fill(site, node, &mut held, AT_ONCE).await?;
+        let (service, mut held) = (Service::of(site, node)?, Vec::new());
+        let met = self.fill(&service, node, &mut held).await?;
         held.truncate(held.len().saturating_sub(self.left));
-        self.held.put(node, (held, answer));
+        let held = Arc::new(Mutex::new(held));
+        let refill = |stopped| service.refill(Arc::clone(&held), self.most, stopped);
+        let refill = (self.left == 0).then(|| Background::start(refill));
+        self.held.put(node, Storm { held, met, refill });
         Ok(())
     }
 
     async fn effect(&self, site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<Option<String>> {
-        let Some((mut held, before)) = self.held.take(node) else { return Ok(None) };
-        let filled = match self.left {
-            // Room that others, or those that were on their way, have left since is taken again.
-            0 => self.fill(site, node, &mut held, 1).await,
-            _ => Ok(before.clone()),
+        let Some((count, before)) = self.held.with(node, |storm| (storm.count(), storm.met.clone())) else {
+            return Ok(None);
         };
-        let (count, left) = (held.len(), self.left);
-        self.held.put(node, (held, before));
-        let answer = filled?;
-        let name = &node.name;
-        Ok(Some(match left {
-            0 => format!("{name}: {count} connections are held; a further one met {answer:?}"),
-            _ => format!("{name}: {count} connections are held, {left} left; before, one more met {answer:?}"),
-        }))
+        let (left, name) = (self.left, &node.name);
+        if left > 0 {
+            let text = format!("{name}: {count} connections are held, {left} left; before, one more met {before:?}");
+            return Ok(Some(text));
+        }
+        // Room that those who were on their way have left since is taken in the meantime.
+        Ok(match Service::of(site, node)?.open(NOT_ANSWERED).await {
+            Ok(_) => None,
+            Err(answer) => Some(format!("{name}: {count} connections are held; a further one met {answer:?}")),
+        })
     }
 
     async fn undo(&self, _site: &Site<'_>, node: &Node, _memo: &Memo) -> Done<()> {
-        drop(self.held.take(node));
+        let Some(storm) = self.held.take(node) else { return Ok(()) };
+        if let Some(refill) = storm.refill {
+            refill.end().await;
+        }
+        // Nobody else has them any more: they are closed.
+        drop(storm.held);
         Ok(())
     }
 
@@ -169,7 +229,7 @@ impl Injector for Connections {
         if !state::is_up(site.stack, node).await? {
             return Ok(Some(format!("{}: does not run", node.name)));
         }
-        match open(site, node, PATIENCE).await {
+        match Service::of(site, node)?.open(PATIENCE).await {
             Ok(_) => Ok(Some(format!("{}: a new connection is answered", node.name))),
             Err(_) => Ok(None),
         }

@@ -119,7 +119,7 @@ impl Walk<'_> {
         if let Some(Task::Works(Some(check))) = &task {
             let kind = AttemptKind::Lookup;
             return Ok(match self.poll(kind, &submit.group, hop, check, PATIENCE_FOR_ASKING).await? {
-                Polled::Answered(result, task) => self.meaning(result, task, hop),
+                Polled::Answered(result, task) => self.meaning(*result, task, hop),
                 Polled::TimeUp => Clicked::Unfinished,
             });
         }

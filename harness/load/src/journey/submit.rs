@@ -25,7 +25,7 @@ const POLL_AFTER_ERROR_MS: u64 = 5_000;
 /// How asking ended.
 pub(super) enum Polled {
     /// With an answer.
-    Answered(Classified, Task),
+    Answered(Box<Classified>, Task),
     /// The time for it was over.
     TimeUp,
 }
@@ -88,7 +88,7 @@ impl Walk<'_> {
             let asked = self.ask_page(kind, group, &hop, |_, said| classify_task(kind, said)).await?;
             let (result, task) = match asked {
                 (_, Some(Task::Works(Some(check)))) => match self.poll(kind, group, &hop, &check, 0.0).await? {
-                    Polled::Answered(result, task) => (result, task),
+                    Polled::Answered(result, task) => (*result, task),
                     Polled::TimeUp => return Err(Step::End(Ending::GaveUp)),
                 },
                 (result, task) => (result, task.unwrap_or(Task::Nothing)),
@@ -138,7 +138,7 @@ impl Walk<'_> {
             let (result, found) = self.ask_page(kind, group, &hop, judge).await?;
             wait_ms = match found {
                 Some((Task::Works(_), _)) => POLL_MS,
-                Some((task, false)) => return Ok(Polled::Answered(result, task)),
+                Some((task, false)) => return Ok(Polled::Answered(Box::new(result), task)),
                 None if result.outcome == Outcome::NotSent && !self.operation.is_nowhere() => 0,
                 Some((_, true)) | None => POLL_AFTER_ERROR_MS,
             };
