@@ -49,7 +49,7 @@ async fn a_load_whose_buyers_are_late_ends_and_says_why() {
     let drained = load.stop(Duration::from_secs(5)).await;
     let why = drained.void.expect("void");
     assert!(why.contains("the load was late") && why.contains("free the machine"), "{why}");
-    assert!(drained.snapshot.late >= 100, "{} late", drained.snapshot.late);
+    assert!(drained.snapshot.late >= 30, "{} late", drained.snapshot.late);
     assert!(drained.snapshot.at.as_s() < 25.0, "it ended early");
 }
 

@@ -15,9 +15,11 @@ pub const WINDOW_S: u64 = 10;
 /// Share of the planned arrivals that must begin, or be refused for want of buyers, in the window.
 pub const REACHED_MIN: f64 = 0.9;
 
-/// An arrival that begins so many milliseconds after it was due is late: the generator, not the shop,
-/// kept its buyer waiting, for as long as a person notices.
-pub const LATE_MS: u64 = 100;
+/// An arrival that begins so many milliseconds after it was due is late: the generator, not the shop, kept its
+/// buyer waiting. Latency counts from the due time and has the wait in it, so that a short one makes the shop look
+/// slower, never faster; and the stack under test shares its cores with the load. A second is what a failover
+/// must not be blurred by.
+pub const LATE_MS: u64 = 1_000;
 
 /// Share of the arrivals of the window that may be late: with more, the 99th percentile of the start lag
 /// is above [`LATE_MS`].
@@ -148,7 +150,7 @@ mod tests {
     #[rstest]
     #[case::short(200, 179, 0, "1790 of 2000 planned arrivals")]
     #[case::nothing_begins(3, 0, 0, "0 of 30 planned arrivals")]
-    #[case::late(200, 200, 3, "30 of 2000 arrivals within 10 s began more than 100 ms")]
+    #[case::late(200, 200, 3, "30 of 2000 arrivals within 10 s began more than 1000 ms")]
     fn a_load_that_does_not_is_void_after_the_window(
         #[case] planned: u64,
         #[case] reached: u64,
