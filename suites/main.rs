@@ -4,6 +4,7 @@
 //! end. Only one drill runs at a time; the order does not matter, because every drill waits until the
 //! stack is whole.
 
+mod browser;
 mod guards;
 mod n_plus_one;
 mod quotas;

@@ -85,11 +85,9 @@ impl Session {
             let task = task(trial, capacity.trials.len());
             progress.begin(&task);
             let ran = self.trial(plan, trial, sla, seed, interrupt.clone(), progress).await;
-            let Ok(ran) = ran else {
-                progress.end(&task, "it could not be run");
-                return Err(ran.err().unwrap_or_else(|| refused(String::new()).into()));
-            };
-            progress.end(&task, &in_words(&ran.measured));
+            let note = ran.as_ref().map_or_else(|_| "it could not be run".to_owned(), |ran| in_words(&ran.measured));
+            progress.end(&task, &note);
+            let ran = ran?;
             let sustained = ran.measured.broke.is_none();
             capacity.trials.push(ran);
             if *interrupt.borrow() {

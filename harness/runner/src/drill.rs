@@ -166,7 +166,7 @@ impl Session {
         let logs = self.follow_logs(dir).await?;
         let load = self.start_load(drill, run, journal, seed)?;
         let view = load.as_ref().map(LoadHandle::view);
-        let mut run = Run { session: self, drill, undo: self.undo_folder(), view, interrupt, progress, seed };
+        let run = Run { session: self, drill, undo: self.undo_folder(), view, interrupt, progress, seed };
         run.steps().await;
         self.drain(load, drill).await;
         if drill.load.is_any() {

@@ -53,13 +53,14 @@ struct Member<'a> {
 }
 
 impl Run<'_> {
-    /// All steps in order. Ends early where the stack is not whole any more, or on an interrupt.
-    pub(crate) async fn steps(&mut self) {
+    /// All steps in order. Ends early where the stack is not whole any more, where the load does not do what was
+    /// planned, or on an interrupt.
+    pub(crate) async fn steps(&self) {
         let drill = self.drill;
         let total = drill.schedule().count();
         let mut number = 0;
         for group in drill.groups() {
-            if self.interrupted() {
+            if self.ends_early() {
                 break;
             }
             let members: Vec<Member<'_>> =
@@ -83,6 +84,9 @@ impl Run<'_> {
             self.session.stage(Stage::Interrupted, None, "by the operator".to_owned());
             return;
         }
+        if let Some(void) = self.view.as_ref().and_then(LoadView::void) {
+            return self.progress.note(&format!("the load is void: {void}"));
+        }
         // A last purchase must go through after everything. A load test may ask for more than the stack can
         // take: it ends on time, whatever buyers see.
         if total == 0 && drill.soak_ms > 0 {
@@ -94,7 +98,7 @@ impl Run<'_> {
     }
 
     /// Lets the load run on for as long as the drill asks for.
-    async fn soak(&mut self) {
+    async fn soak(&self) {
         let soak = Duration::from_millis(self.drill.soak_ms);
         if soak.is_zero() {
             return;
@@ -103,13 +107,17 @@ impl Run<'_> {
         self.progress.begin(&task);
         let end = tokio::time::sleep(soak);
         tokio::pin!(end);
+        let mut interrupt = self.interrupt.clone();
         let mut looks = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
                 () = &mut end => break,
                 // An error means that nobody can interrupt any more.
-                Ok(_) = self.interrupt.wait_for(|interrupted| *interrupted) => break,
+                Ok(_) = interrupt.wait_for(|interrupted| *interrupted) => break,
                 _ = looks.tick() => {
+                    if self.ends_early() {
+                        break;
+                    }
                     if let Some(figures) = self.view.as_ref().map(LoadView::snapshot) {
                         let text = format!("{} sold, {}/s, {} under way", figures.acknowledged, figures.acks_last_s, figures.in_flight);
                         self.progress.update(&task, &text);
@@ -124,9 +132,15 @@ impl Run<'_> {
         *self.interrupt.borrow()
     }
 
+    /// Whether there is nothing left to wait for: the run was interrupted, or the load has ended because it did not
+    /// do what was planned, and nobody buys any more.
+    pub(crate) fn ends_early(&self) -> bool {
+        self.interrupted() || self.view.as_ref().is_some_and(|view| view.void().is_some())
+    }
+
     /// A step and those that overlap it. The text says how it went; the error says why the stack cannot be
     /// drilled any further.
-    async fn group(&mut self, members: &[Member<'_>], task: &str) -> Result<String, String> {
+    async fn group(&self, members: &[Member<'_>], task: &str) -> Result<String, String> {
         let session = self.session;
         self.progress.update(task, "waiting until the stack is whole and sells");
         if let Err(expired) = self.wait_before(members, task).await {
@@ -138,7 +152,7 @@ impl Run<'_> {
         let mut injections: Vec<Injection<'_>> = Vec::new();
         let mut moment = Moment { at: session.recorder.now(), roles: self.roles(None) };
         for (member, seen) in members.iter().zip(&seen) {
-            if self.interrupted() {
+            if self.ends_early() {
                 break;
             }
             let seed = self.seed ^ (u64::from(member.number.0) << 32);
@@ -203,6 +217,9 @@ impl Run<'_> {
             }
             _ => {
                 self.wait_steady(task, None).await?;
+                if self.ends_early() {
+                    return Ok(());
+                }
                 let detail = match self.view {
                     Some(_) => format!("whole, and {STEADY_MS} ms of sales without an error"),
                     None => "whole; nobody buys".to_owned(),
@@ -343,7 +360,7 @@ impl Run<'_> {
     }
 
     /// Since when sales have gone well: since the last error, not since we could be sure of it. None where
-    /// the run was interrupted first.
+    /// the run ended first.
     async fn wait_restored(&self, view: &LoadView, effective: At, deadline: Duration) -> Result<Option<At>, Expired> {
         let restored = wait::until("buyers are served again", deadline, LOOK_PERIOD, || async {
             let figures = view.snapshot();
@@ -351,7 +368,7 @@ impl Run<'_> {
             let served = clean_ms >= STEADY_MS as f64
                 && figures.serves_cleanly_for(STEADY_MS)
                 && figures.served_since(effective);
-            if served || self.interrupted() {
+            if served || self.ends_early() {
                 return Look::Ready(figures);
             }
             Look::NotYet(format!(
@@ -369,7 +386,7 @@ impl Run<'_> {
     async fn wait_steady(&self, what: &str, sold_since: Option<At>) -> Result<(), Expired> {
         let what = format!("{what}: whole and steady");
         wait::until(&what, STEADY_DEADLINE, LOOK_PERIOD, || async {
-            if self.interrupted() {
+            if self.ends_early() {
                 return Look::Ready(());
             }
             if let Look::NotYet(missing) = self.session.observer.look_whole() {

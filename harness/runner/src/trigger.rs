@@ -21,7 +21,7 @@ pub(crate) struct Moment {
 }
 
 impl Run<'_> {
-    /// Waits until the condition of a trigger is true, or the run is interrupted.
+    /// Waits until the condition of a trigger is true, or the run ends early.
     pub(crate) async fn wait_condition(
         &self,
         trigger: &Trigger,
@@ -29,7 +29,7 @@ impl Run<'_> {
         deadline: Duration,
     ) -> Result<(), Expired> {
         wait::until(&trigger.to_string(), deadline, LOOK_PERIOD, || async {
-            if self.interrupted() {
+            if self.ends_early() {
                 return Look::Ready(());
             }
             self.look(trigger, before).await
