@@ -3,6 +3,7 @@
 
 use crate::shop::{agreement, lose, shop};
 use firedrill_core::drill::{Load, QuotaBelow, Trigger};
+use firedrill_core::load::Mix;
 use firedrill_core::verdict::Judgement;
 use rstest::rstest;
 
@@ -24,7 +25,7 @@ fn a_scarce_quota_is_never_oversold_while_we_lose(#[case] target: &str) {
     // Whoever was in doubt when the last ticket went cannot be served any more; the window has to be longer than
     // that moment for the share of the served to mean something.
     drill.steps[0].hold_ms = 10_000;
-    drill.load = Load { rate_per_s: 6.0, event: event.clone(), item: "Seat".to_owned(), ..Load::default() };
+    drill.load = Load { rate_per_s: 6.0, event: event.clone(), item: Mix::One("Seat".to_owned()), ..Load::default() };
 
     let outcome = shop.run(&drill, &agreement("gic-2020"));
 

@@ -204,6 +204,10 @@ pub(crate) struct LoadArgs {
     /// Seconds in which the rate rises from 0.
     #[arg(long)]
     pub(crate) ramp_s: Option<f64>,
+    /// How the rate changes with time: a name below `fixtures/profiles/`, or a path to a list of `at_s` and
+    /// `share` of the rate.
+    #[arg(long, conflicts_with = "ramp_s")]
+    pub(crate) profile: Option<String>,
     /// Exponential gaps between purchases (Poisson) instead of even ones.
     #[arg(long)]
     pub(crate) poisson: bool,

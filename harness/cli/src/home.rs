@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result};
 use firedrill_core::drill::Written;
+use firedrill_core::load::Point;
 use firedrill_core::sla::Sla;
-use firedrill_core::source::Source;
+use firedrill_core::source::{Source, parse_yaml};
 use std::path::{Path, PathBuf};
 
 /// The folder that has `topologies/` and `fixtures/`.
@@ -49,6 +50,12 @@ pub(crate) fn sla(name: &str) -> Result<Sla> {
 pub(crate) fn drill(name: &str) -> Result<Written> {
     let path = by_name_or_path(name, || home().join("fixtures/drills").join(format!("{name}.yaml")));
     Ok(Written::parse(&read(&path, "drill")?)?)
+}
+
+/// Reads how a rate changes with time, by name or by path.
+pub(crate) fn profile(name: &str) -> Result<Vec<Point>> {
+    let path = by_name_or_path(name, || home().join("fixtures/profiles").join(format!("{name}.yaml")));
+    Ok(parse_yaml(&read(&path, "profile")?)?)
 }
 
 fn by_name_or_path(name: &str, by_name: impl FnOnce() -> PathBuf) -> PathBuf {

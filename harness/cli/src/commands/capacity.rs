@@ -67,7 +67,7 @@ fn plan(args: &CapacityArgs) -> CapacityPlan {
         load: Load {
             journey: Mix::One(args.journey.clone()),
             event: args.event.clone(),
-            item: args.item.clone(),
+            item: Mix::One(args.item.clone()),
             buyers: args.buyers,
             ..Load::default()
         },

@@ -99,7 +99,11 @@ fn asked(args: &LoadArgs, mix: Mix, journeys: &[(Journey, u32)]) -> Result<Load>
     let load = Load {
         journey: mix,
         rate_per_s,
-        profile: args.ramp_s.map_or_else(Vec::new, |ramp_s| Curve::ramp(ramp_s).to_vec()),
+        profile: match (&args.profile, args.ramp_s) {
+            (Some(name), _) => home::profile(name)?,
+            (None, Some(ramp_s)) => Curve::ramp(ramp_s).to_vec(),
+            (None, None) => Vec::new(),
+        },
         gaps: if args.poisson { Gaps::Poisson } else { Gaps::Even },
         users,
         buyers: args.buyers,

@@ -42,8 +42,9 @@ pub struct Load {
     pub buyers: u32,
     /// Event of the seed file that is bought from.
     pub event: String,
-    /// Item of that event.
-    pub item: String,
+    /// Item of that event, or several by weight: each purchase is of one of them, so that several quotas are sold
+    /// side by side.
+    pub item: Mix,
     /// How long a buyer tries before he gives up, in milliseconds. The 2020 agreement promises an answer
     /// within 50 s.
     pub patience_ms: u64,
@@ -63,7 +64,7 @@ impl Default for Load {
             users: None,
             buyers: 120,
             event: "fair".to_owned(),
-            item: "Paid".to_owned(),
+            item: Mix::One("Paid".to_owned()),
             patience_ms: 45_000,
             attempt_timeout_ms: 10_000,
         }
@@ -97,13 +98,13 @@ pub struct Users {
     pub think_ms: u64,
 }
 
-/// Journeys by weight.
+/// One name, or several by weight: journeys, items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Mix {
-    /// All buyers do the same.
+    /// Always the same.
     One(String),
-    /// Each does one of several, chosen by weight.
+    /// One of several, chosen by weight.
     Several(BTreeMap<String, u32>),
 }
 
@@ -191,9 +192,10 @@ impl Load {
         if self.patience_ms == 0 || self.attempt_timeout_ms == 0 {
             return Err("load.patience_ms and load.attempt_timeout_ms must be above 0".to_owned());
         }
-        let weights: u64 = self.journey.parts().iter().map(|(_, weight)| u64::from(*weight)).sum();
-        if weights == 0 {
-            return Err("load.journey names nothing, or only weights of 0: nobody would do anything".to_owned());
+        for (key, mix) in [("journey", &self.journey), ("item", &self.item)] {
+            if mix.parts().iter().all(|(_, weight)| *weight == 0) {
+                return Err(format!("load.{key} names nothing, or only weights of 0: nobody would do anything"));
+            }
         }
         Ok(())
     }
@@ -226,6 +228,7 @@ mod tests {
     #[rstest]
     #[case("journey: {order-api: 0}", "load.journey names nothing")]
     #[case("journey: {}", "load.journey names nothing")]
+    #[case("item: {Paid: 0}", "load.item names nothing")]
     #[case("buyers: 30000", "at most 20000")]
     #[case("users: {count: 0, hatch_per_s: 1}", "users.count is 0")]
     #[case("users: {count: 3, hatch_per_s: 0}", "users.hatch_per_s is 0")]
