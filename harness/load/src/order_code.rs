@@ -3,6 +3,7 @@
 //! Pretix's `X-Idempotency-Key` does not make orders exactly-once (an order can be committed and its key
 //! deleted); its order code is UNIQUE per organizer in the database. So each operation brings its own.
 
+use crate::draw::{Draws, mix};
 use firedrill_core::ids::{OpId, RunId};
 
 /// Pretix's alphabet for order codes: no letter that is mistaken for a digit.
@@ -28,9 +29,9 @@ pub struct OrderCodes {
 impl OrderCodes {
     /// The codes of this run.
     pub fn new(seed: u64, run: &RunId) -> Self {
-        let mut state = fnv1a(run.as_str().as_bytes()) ^ mix(seed);
-        let offset = wide(&mut state) % CODES;
-        let mut stride = wide(&mut state) % CODES;
+        let mut draws = Draws::new(fnv1a(run.as_str().as_bytes()) ^ mix(seed));
+        let offset = wide(&mut draws) % CODES;
+        let mut stride = wide(&mut draws) % CODES;
         if stride.is_multiple_of(3) {
             stride += 1;
         }
@@ -56,19 +57,8 @@ pub fn email_of(code: &str) -> String {
     format!("{}@buyers.example.org", code.to_ascii_lowercase())
 }
 
-/// One step of splitmix64: a stable pseudo-random function, the same on every machine and in every version.
-pub(crate) fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn wide(state: &mut u64) -> u128 {
-    *state = mix(*state);
-    let high = u128::from(*state);
-    *state = mix(*state);
-    (high << 64) | u128::from(*state)
+fn wide(draws: &mut Draws) -> u128 {
+    (u128::from(draws.next()) << 64) | u128::from(draws.next())
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {

@@ -1,6 +1,6 @@
 //! How long a buyer waits before he tries again.
 
-use crate::order_code::mix;
+use crate::draw::{Draws, mix};
 use firedrill_core::ids::OpId;
 use std::time::Duration;
 
@@ -19,24 +19,22 @@ const LONGEST_RETRY_AFTER_MS: u64 = 5_000;
 /// buyers who failed together do not come back together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
-    state: u64,
+    draws: Draws,
     next_ms: u64,
 }
 
 impl Backoff {
     /// The back-off of this operation.
     pub fn new(seed: u64, op: OpId) -> Self {
-        Self { state: mix(seed ^ mix(op.0)), next_ms: FIRST_MS }
+        Self { draws: Draws::new(seed ^ mix(op.0)), next_ms: FIRST_MS }
     }
 
     /// The next wait.
     pub fn next_wait(&mut self) -> Duration {
         let base_ms = self.next_ms;
         self.next_ms = (base_ms * 2).min(LONGEST_MS);
-        self.state = mix(self.state);
         // 0.75 to 1.25 of the base, in steps of a thousandth.
-        let permille = 750 + self.state % 501;
-        Duration::from_micros(base_ms * permille)
+        Duration::from_micros(base_ms * self.draws.within(750, 1_250))
     }
 
     /// The wait after "too busy": what the shop asks for, within reason, or else the next back-off.

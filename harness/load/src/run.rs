@@ -3,7 +3,7 @@
 use crate::buyer::{Buyer, Shared};
 use crate::clock::RunClock;
 use crate::crew::Crew;
-use crate::journey::{Arrival, Journey, OrderApi};
+use crate::journey::{Arrival, Journey};
 use crate::model::closed::User;
 use crate::model::open::Pacer;
 use crate::model::schedule::Schedule;
@@ -94,24 +94,11 @@ pub struct Drained {
     pub lost_buyers: u64,
 }
 
-/// Starts the load with the journey `order-api`.
+/// Starts a load.
 ///
 /// Records go to `records`: one per exchange and one per refused arrival. The pacing never waits for it. A
 /// buyer does, so its reader should be quick; records that cannot be handed over are counted in
 /// [`Snapshot::records_lost`].
-///
-/// # Errors
-/// A [`StartError`] if target or settings cannot be used.
-pub fn start(
-    target: &Target,
-    settings: &Settings,
-    clock: RunClock,
-    records: mpsc::Sender<Event>,
-) -> Result<LoadHandle, StartError> {
-    start_journey(target, settings, OrderApi::new(settings), clock, records)
-}
-
-/// Starts the load with any journey; see [`start`].
 ///
 /// # Errors
 /// A [`StartError`] if target or settings cannot be used.

@@ -5,10 +5,10 @@ mod support;
 use firedrill_core::history::{At, Attempt};
 use firedrill_core::ids::{BuyerId, OpId};
 use firedrill_core::load::{Model, Users};
-use firedrill_load::{RunClock, Settings, start};
+use firedrill_load::{RunClock, Settings};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
-use support::{Shop, attempts, collect, settings, target, until};
+use support::{Shop, attempts, collect, settings, start, target, until};
 use tokio::sync::mpsc;
 
 fn users(users: Users) -> Settings {

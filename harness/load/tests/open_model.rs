@@ -4,10 +4,10 @@ mod support;
 
 use firedrill_core::history::{Event, OperationOutcome, Operations};
 use firedrill_core::ids::{OpId, RunId};
-use firedrill_load::{OrderCodes, RunClock, Settings, StartError, start};
+use firedrill_load::{OrderCodes, RunClock, Settings, StartError};
 use std::collections::HashSet;
 use std::time::Duration;
-use support::{Act, Shop, at, attempts, collect, settings, target, until};
+use support::{Act, Shop, at, attempts, collect, settings, start, target, until};
 use tokio::sync::mpsc;
 
 fn percentile(mut values: Vec<f64>, quantile: f64) -> f64 {

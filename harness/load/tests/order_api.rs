@@ -3,10 +3,10 @@
 mod support;
 
 use firedrill_core::history::{Attempt, AttemptKind, History, OperationOutcome, Operations, Outcome, RejectReason};
-use firedrill_load::{RunClock, Settings, Snapshot, Target, start};
+use firedrill_load::{RunClock, Settings, Snapshot, Target};
 use rstest::rstest;
 use std::time::Duration;
-use support::{Act, BUSY, NO_QUOTA, Shop, at, attempts, collect, dead_addr, settings, target};
+use support::{Act, BUSY, NO_QUOTA, Shop, at, attempts, collect, dead_addr, settings, start, target};
 use tokio::sync::mpsc;
 
 use AttemptKind::{Lookup, Purchase};

@@ -4,9 +4,7 @@ mod support;
 
 use firedrill_core::history::{Attempt, Outcome};
 use firedrill_core::ids::{OpId, RunId};
-use firedrill_load::{
-    Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Settings, Target, Trust, purchase_once, start,
-};
+use firedrill_load::{Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Settings, Target, Trust, purchase_once};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rstest::rstest;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -14,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Shop, attempts, collect, settings, target, until};
+use support::{Shop, attempts, collect, settings, start, target, until};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;

@@ -4,9 +4,9 @@ mod support;
 
 use firedrill_core::history::Event;
 use firedrill_core::load::{Curve, Gaps, Model, Point};
-use firedrill_load::{RunClock, Settings, start};
+use firedrill_load::{RunClock, Settings};
 use std::time::Duration;
-use support::{Act, Shop, at, collect, settings, target, until};
+use support::{Act, Shop, at, collect, settings, start, target, until};
 use tokio::sync::mpsc;
 
 /// All purchases in two seconds, and then no more.

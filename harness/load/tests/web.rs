@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use support::web::{Twist, WebShop};
-use support::{attempts, collect, dead_addr, settings, target};
+use support::{attempts, collect, dead_addr, settings, shipped, target};
 use tokio::sync::mpsc;
 
 use AttemptKind::{Lookup, Prepare, Purchase, Redeem, Visit};
@@ -404,13 +404,9 @@ fn every_journey_of_the_repository_is_read() {
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).expect("a file");
-        let journey = Model::parse(&Source::new(path.display().to_string(), text)).expect("a journey");
-        assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(journey.name.as_str()));
-        if journey.name == "order-api" {
-            assert_eq!(&journey.steps, &Script::order_api(&settings()).choose(firedrill_core::ids::OpId(0)).steps);
-        }
-        names.push(journey.name);
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        assert_eq!(stem, shipped(stem).name);
+        names.push(stem.to_owned());
     }
     names.sort();
     assert_eq!(names, ["browse", "check-in", "gic-2020", "order-api", "web-checkout"]);

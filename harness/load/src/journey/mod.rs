@@ -26,7 +26,6 @@ pub use redeem::classify_door;
 pub use script::{Script, ScriptError};
 
 use crate::buyer::Buyer;
-use crate::settings::Settings;
 use firedrill_core::history::{At, RejectReason};
 use firedrill_core::ids::OpId;
 use std::future::Future;
@@ -61,26 +60,4 @@ pub trait Journey: Send + Sync + 'static {
 
     /// Serves one arrival, to its end or until the buyer's patience is over.
     fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> impl Future<Output = Ending> + Send;
-}
-
-/// The journey `order-api`: one order of one ticket by `POST orders/`, repeated until it is confirmed or
-/// refused for good.
-#[derive(Debug)]
-pub struct OrderApi(Script);
-
-impl OrderApi {
-    /// The journey of a run with these settings.
-    pub fn new(settings: &Settings) -> Self {
-        Self(Script::order_api(settings))
-    }
-}
-
-impl Journey for OrderApi {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ending {
-        self.0.serve(buyer, arrival).await
-    }
 }

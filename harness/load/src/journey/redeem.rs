@@ -11,7 +11,7 @@ use super::Ending;
 use super::walk::{NOWHERE, Step, Walk};
 use crate::buyer::Ask;
 use crate::classify::{Classified, excerpt, parse_retry_after};
-use crate::order_code::mix;
+use crate::draw::mix;
 use crate::wire::Answer;
 use bytes::Bytes;
 use firedrill_core::history::{AttemptKind, Outcome, RejectReason};

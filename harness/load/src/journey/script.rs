@@ -3,11 +3,11 @@
 use super::walk::Walk;
 use super::{Arrival, Ending, Journey};
 use crate::buyer::Buyer;
-use crate::order_code::{OrderCodes, email_of, mix};
+use crate::draw::mix;
+use crate::order_code::{OrderCodes, email_of};
 use crate::settings::Settings;
 use firedrill_core::ids::OpId;
 use firedrill_core::load::Journey as Model;
-use firedrill_core::load::journey::{Action, Order};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -64,32 +64,14 @@ impl Script {
         if parts.is_empty() {
             return Err(ScriptError::Nobody);
         }
-        Ok(Self::of(settings, parts))
-    }
-
-    /// The journey that needs no file, as there always was: `fixtures/journeys/order-api.yaml` is the same.
-    pub fn order_api(settings: &Settings) -> Self {
-        let order =
-            Order { group: "order".to_owned(), attempts: None, paid: false, invoice_address: false, answer: None };
-        let journey = Model {
-            name: "order-api".to_owned(),
-            description: String::new(),
-            users: None,
-            peaks: Vec::new(),
-            steps: vec![Action::Order(order)],
-        };
-        Self::of(settings, vec![(1, journey)])
-    }
-
-    fn of(settings: &Settings, parts: Vec<(u64, Model)>) -> Self {
         let names: Vec<&str> = parts.iter().map(|(_, journey)| journey.name.as_str()).collect();
-        Self {
+        Ok(Self {
             name: names.join(", "),
             codes: OrderCodes::new(settings.seed, &settings.run),
             seed: settings.seed,
             known: Known::default(),
             parts,
-        }
+        })
     }
 
     /// The journey of an operation.

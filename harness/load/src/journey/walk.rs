@@ -4,7 +4,7 @@ use super::Ending;
 use super::script::Script;
 use crate::buyer::{Ask, Buyer, Operation};
 use crate::classify::Classified;
-use crate::order_code::mix;
+use crate::draw::{Draws, mix};
 use crate::retry::Backoff;
 use crate::web::meaning::Said;
 use crate::web::request::{Hop, Wants};
@@ -50,8 +50,8 @@ pub(super) struct Walk<'a> {
     pub(super) in_doubt: bool,
     /// Index of the step.
     pub(super) at: usize,
-    /// State of what is drawn: waits.
-    draws: u64,
+    /// What is drawn: waits.
+    draws: Draws,
 }
 
 impl<'a> Walk<'a> {
@@ -60,7 +60,7 @@ impl<'a> Walk<'a> {
         Self {
             session: if has_pages { Session::new(buyer.target()) } else { None },
             backoff: Backoff::new(script.seed(), operation.id()),
-            draws: mix(script.seed() ^ mix(operation.id().0.rotate_left(17))),
+            draws: Draws::new(script.seed() ^ mix(operation.id().0.rotate_left(17))),
             order: None,
             in_doubt: false,
             at: 0,
@@ -109,8 +109,7 @@ impl<'a> Walk<'a> {
     }
 
     async fn pause(&mut self, wait: Wait) -> Step {
-        self.draws = mix(self.draws);
-        let ms = wait.min_ms + self.draws % (wait.max_ms - wait.min_ms).saturating_add(1);
+        let ms = self.draws.within(wait.min_ms, wait.max_ms);
         match self.buyer.think(&mut self.operation, Duration::from_millis(ms)).await {
             true => Step::Next,
             false => Step::End(Ending::GaveUp),

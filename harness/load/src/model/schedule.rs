@@ -3,14 +3,11 @@
 //! The same curve, gaps and seed give the same instants on every machine: whoever has doubts about a run
 //! can have exactly its arrivals again.
 
-use crate::order_code::mix;
+use crate::draw::Draws;
 use firedrill_core::load::{Curve, Gaps};
 
 /// Keeps the draws of the gaps apart from everything else that is drawn from a run's seed.
 const SALT: u64 = 0x6172_7269_7661_6c73;
-
-/// The step of splitmix64 between two draws.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Instants at which purchases are due, in nanoseconds from the start of the load. Never falls; ends only
 /// where the rate falls to 0 for good.
@@ -18,7 +15,7 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct Schedule {
     curve: Curve,
     gaps: Gaps,
-    seed: u64,
+    draws: Draws,
     /// Number of the next purchase, from 0.
     number: u64,
     /// Sum of the gaps drawn so far, at a rate of one per second.
@@ -29,15 +26,7 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of a load. `seed` matters for [`Gaps::Poisson`] only.
     pub fn new(curve: Curve, gaps: Gaps, seed: u64) -> Self {
-        Self { curve, gaps, seed: mix(seed ^ SALT), number: 0, drawn: 0.0, last_ns: 0 }
-    }
-
-    /// An exponential gap of mean 1, by inversion.
-    fn draw(&self) -> f64 {
-        let bits = mix(self.seed.wrapping_add(self.number.wrapping_mul(STEP))) >> 11;
-        // 53 bits, moved by a half: above 0, so that the logarithm exists, and below 1.
-        let uniform = (bits as f64 + 0.5) / (1u64 << 53) as f64;
-        -uniform.ln()
+        Self { curve, gaps, draws: Draws::new(seed ^ SALT), number: 0, drawn: 0.0, last_ns: 0 }
     }
 
     /// When purchase number `number` is due, in seconds.
@@ -51,7 +40,8 @@ impl Schedule {
             }
             Gaps::Poisson => {
                 // A process of rate 1, run through the inverse of the curve's integral, has the curve's rate.
-                self.drawn += self.draw();
+                // An exponential gap of mean 1, by inversion.
+                self.drawn -= self.draws.uniform().ln();
                 self.curve.when_due(self.drawn)
             }
         }

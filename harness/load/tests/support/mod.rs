@@ -4,13 +4,17 @@
 
 use firedrill_core::history::{Attempt, Event, History};
 use firedrill_core::ids::{NodeName, RunId};
-use firedrill_core::load::Model;
+use firedrill_core::load::{Journey, Model};
+use firedrill_core::source::Source;
+use firedrill_load::journey::Script;
+use firedrill_load::run::{LoadHandle, StartError};
 use firedrill_load::settings::even;
-use firedrill_load::{ApiToken, Entry, Scheme, Settings, Target, Trust};
+use firedrill_load::{ApiToken, Entry, RunClock, Scheme, Settings, Target, Trust, start_journey};
 pub(crate) mod web;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -273,6 +277,24 @@ pub(crate) fn settings() -> Settings {
         seed: 7,
         run: RunId::new("test"),
     }
+}
+
+/// A journey of the repository.
+pub(crate) fn shipped(name: &str) -> Journey {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../fixtures/journeys/{name}.yaml"));
+    let text = std::fs::read_to_string(&path).expect("a file");
+    Journey::parse(&Source::new(path.display().to_string(), text)).expect("a journey")
+}
+
+/// A load with the journey `order-api`.
+pub(crate) fn start(
+    target: &Target,
+    settings: &Settings,
+    clock: RunClock,
+    records: mpsc::Sender<Event>,
+) -> Result<LoadHandle, StartError> {
+    let script = Script::new(settings, vec![(shipped("order-api"), 1)]).expect("a script");
+    start_journey(target, settings, script, clock, records)
 }
 
 /// All records that have been handed over.
