@@ -3,13 +3,15 @@
 use crate::classify::Classified;
 use crate::clock::RunClock;
 use crate::journey::Arrival;
+use crate::line::Line;
+use crate::operation::Operation;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::target::Prepared;
-use crate::wire::{Answer, Cut, Failure, Keep, Link};
+use crate::wire::{Answer, Failure, Keep};
 use bytes::Bytes;
 use firedrill_core::history::{At, Attempt, AttemptKind, Event, Outcome};
-use firedrill_core::ids::{BuyerId, OpId};
+use firedrill_core::ids::BuyerId;
 use http_body_util::Full;
 use hyper::Request;
 use std::sync::Arc;
@@ -50,95 +52,110 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// An attempt under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Try {
+    started: At,
+    /// Index of its entry point.
+    pub(crate) entry: usize,
+    /// When it ends at the latest.
+    pub(crate) until: At,
+}
+
+impl Shared {
+    /// An attempt of an operation begins now.
+    pub(crate) fn begin(&self, operation: &Operation) -> Try {
+        let started = self.clock.now();
+        let until = started.plus_ms(self.settings.attempt_timeout_ms).min(operation.deadline());
+        Try { started, entry: operation.entry(), until }
+    }
+
+    /// It ended now: what it means, and its record, which is counted already.
+    pub(crate) fn end(
+        &self,
+        buyer: BuyerId,
+        operation: &mut Operation,
+        ask: Ask<'_>,
+        attempt: Try,
+        exchanged: &Result<Answer, Failure>,
+        judge: impl FnOnce(&Answer) -> Classified,
+    ) -> (Classified, Event) {
+        let Try { started, entry, .. } = attempt;
+        let ended = self.clock.now();
+        let (status, result) = settle(exchanged, judge);
+        let number = operation.attempted(entry, (started, ended), result.outcome, exchanged.as_ref().err());
+        let attempt = Attempt {
+            op: operation.id(),
+            buyer,
+            number,
+            kind: ask.kind,
+            entry: self.target.entries()[entry].name.clone(),
+            intended: operation.intended(),
+            started,
+            ended,
+            status,
+            outcome: result.outcome,
+            group: ask.group.to_owned(),
+            code: operation.code().to_owned(),
+            email: operation.email().to_owned(),
+            order: result.order.clone(),
+            ticket: ask.ticket.map(str::to_owned),
+            error: result.note.clone(),
+        };
+        self.stats.attempted(&attempt, operation.is_nowhere());
+        (result, Event::Attempt(attempt))
+    }
+
+    /// Hands a record to the history. Waiting for a slow disk here delays the buyer, whose times are taken
+    /// already, and never the pacing.
+    pub(crate) async fn record(&self, event: Event) {
+        // There is room nearly always, and then there is nothing to wait for.
+        let sent = match self.records.try_send(event) {
+            Err(TrySendError::Full(event)) => self.records.send(event).await.is_ok(),
+            sent => sent.is_ok(),
+        };
+        if !sent {
+            self.stats.record_lost();
+        }
+    }
+
+    /// Whether there is time for one more attempt of an operation.
+    pub(crate) fn has_time(&self, operation: &Operation) -> bool {
+        self.clock.now().plus_ms(SHORTEST_TRY_MS) < operation.deadline()
+    }
+}
+
 /// A virtual buyer.
 pub struct Buyer {
     id: BuyerId,
-    shared: Arc<Shared>,
-    /// The open connection and the index of its entry point.
-    link: Option<(usize, Link)>,
-    /// Becomes true when operations under way must end at once.
-    hang_up: watch::Receiver<bool>,
-}
-
-/// An operation of a buyer under way.
-#[derive(Debug)]
-pub struct Operation {
-    id: OpId,
-    /// When it was due, moved on by the time for which the buyer himself waited.
-    intended: At,
-    /// When the buyer's patience is over. What he waits himself does not wear it out.
-    deadline: At,
-    code: String,
-    email: String,
-    /// Index of the entry point of the next attempt.
-    entry: usize,
-    entries: u32,
-    attempts: u32,
-    /// Attempts in a row that found no entry point.
-    unsent: u32,
-}
-
-impl Operation {
-    /// Its number.
-    pub fn id(&self) -> OpId {
-        self.id
-    }
-
-    /// Its order code; empty where the shop chooses it.
-    pub fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// The buyer's e-mail address.
-    pub fn email(&self) -> &str {
-        &self.email
-    }
-
-    /// Whether every entry point has just been tried in vain.
-    pub fn is_nowhere(&self) -> bool {
-        self.unsent > 0 && self.unsent.is_multiple_of(self.entries)
-    }
-
-    /// Chooses the entry point of the next attempt, as a browser does that knows several addresses: on to
-    /// the next one when the present one could not be reached, broke the connection or did not answer. An
-    /// answer, even a bad one, keeps him where he is.
-    fn move_on(&mut self, failure: Option<&Failure>) {
-        match failure {
-            None => self.unsent = 0,
-            // The end of an idle connection says nothing about the entry point.
-            Some(failure) if !failure.sent && failure.reused => {}
-            Some(failure) => {
-                self.unsent = if failure.sent { 0 } else { self.unsent + 1 };
-                self.entry = (self.entry + 1) % self.entries as usize;
-            }
-        }
-    }
+    line: Line,
 }
 
 impl Buyer {
     pub(crate) fn new(id: BuyerId, shared: Arc<Shared>, hang_up: watch::Receiver<bool>) -> Self {
-        Self { id, shared, link: None, hang_up }
+        Self { id, line: Line::new(shared, hang_up) }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.line.shared()
     }
 
     /// The shop.
     pub fn target(&self) -> &Prepared {
-        &self.shared.target
+        &self.shared().target
+    }
+
+    /// Who he is, and his line: for those who make exchanges side by side.
+    pub(crate) fn parts(&mut self) -> (BuyerId, &mut Line) {
+        (self.id, &mut self.line)
     }
 
     /// Begins an operation at the buyer's own entry point: number n of n entry points, round robin.
     pub fn begin(&self, arrival: Arrival, code: String, email: String) -> Operation {
         let entries = self.target().entries().len();
-        Operation {
-            id: arrival.op,
-            intended: arrival.intended,
-            deadline: arrival.intended.plus_ms(self.shared.settings.patience_ms),
-            code,
-            email,
-            entry: self.id.0 as usize % entries,
-            entries: u32::try_from(entries).unwrap_or(u32::MAX),
-            attempts: 0,
-            unsent: 0,
-        }
+        let patience_ms = self.shared().settings.patience_ms;
+        let entry = self.id.0 as usize % entries;
+        Operation::new(arrival.op, arrival.intended, patience_ms, entry, entries).of(code, email)
     }
 
     /// Makes one exchange at the operation's entry point and records it. `judge` says what an answer means.
@@ -149,124 +166,41 @@ impl Buyer {
         request: Request<Full<Bytes>>,
         judge: impl FnOnce(&Answer) -> Classified,
     ) -> Classified {
-        let started = self.shared.clock.now();
-        let entry = operation.entry;
-        let until = started.plus_ms(self.shared.settings.attempt_timeout_ms).min(operation.deadline);
-        let exchanged = self.exchange(entry, request, ask.keep, until).await;
-        let ended = self.shared.clock.now();
-        let (status, result) = settle(&exchanged, judge);
-        operation.move_on(exchanged.as_ref().err());
-        operation.attempts += 1;
-        let attempt = Attempt {
-            op: operation.id,
-            buyer: self.id,
-            number: operation.attempts,
-            kind: ask.kind,
-            entry: self.target().entries()[entry].name.clone(),
-            intended: operation.intended,
-            started,
-            ended,
-            status,
-            outcome: result.outcome,
-            group: ask.group.to_owned(),
-            code: operation.code.clone(),
-            email: operation.email.clone(),
-            order: result.order.clone(),
-            ticket: ask.ticket.map(str::to_owned),
-            error: result.note.clone(),
-        };
-        self.shared.stats.attempted(&attempt, operation.is_nowhere());
-        self.record(Event::Attempt(attempt)).await;
+        let attempt = self.shared().begin(operation);
+        let exchanged = self.line.exchange(attempt.entry, request, ask.keep, attempt.until).await;
+        let (result, record) = self.shared().end(self.id, operation, ask, attempt, &exchanged, judge);
+        self.shared().record(record).await;
         result
     }
 
     /// Waits before the next attempt. False where there is none: patience is over, or the load is.
     pub async fn wait(&mut self, operation: &Operation, wait: Duration) -> bool {
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let until = self.shared.clock.now().plus_ms(ms).min(operation.deadline);
-        if !wait.is_zero() && cut_at(&self.shared.clock, &mut self.hang_up, until).await == Cut::HungUp {
+        let until = self.shared().clock.now().plus_ms(ms).min(operation.deadline());
+        if !wait.is_zero() && self.line.wait(until).await {
             return false;
         }
-        !*self.hang_up.borrow() && self.shared.clock.now().plus_ms(SHORTEST_TRY_MS) < operation.deadline
+        !self.line.is_hung_up() && self.shared().has_time(operation)
     }
 
     /// Waits as a person does who reads: neither patience nor latency counts it. False where the load has
     /// ended meanwhile.
     pub async fn think(&mut self, operation: &mut Operation, time: Duration) -> bool {
-        let began = self.shared.clock.now();
+        let began = self.shared().clock.now();
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let is_over = cut_at(&self.shared.clock, &mut self.hang_up, began.plus_ms(ms)).await == Cut::HungUp;
-        let thought = self.shared.clock.now().0.saturating_sub(began.0);
-        operation.intended = At(operation.intended.0.saturating_add(thought));
-        operation.deadline = At(operation.deadline.0.saturating_add(thought));
+        let is_over = self.line.wait(began.plus_ms(ms)).await;
+        operation.thought(self.shared().clock.now().0.saturating_sub(began.0));
         !is_over
     }
 
     /// How much of the buyer's patience is left, from 0 to 1.
     pub fn patience_left(&self, operation: &Operation) -> f64 {
-        operation.deadline.ms_since(self.shared.clock.now()) / self.shared.settings.patience_ms as f64
+        operation.deadline().ms_since(self.shared().clock.now()) / self.shared().settings.patience_ms as f64
     }
 
     /// Waits for the end of an idle connection, so that it is not used any more; for ever without one.
     pub(crate) async fn idle(&mut self) {
-        match &mut self.link {
-            Some((_, link)) => link.closed().await,
-            None => std::future::pending().await,
-        }
-        self.link = None;
-    }
-
-    async fn exchange(
-        &mut self,
-        entry: usize,
-        request: Request<Full<Bytes>>,
-        keep: Keep,
-        until: At,
-    ) -> Result<Answer, Failure> {
-        let clock = self.shared.clock;
-        let link = match self.usable_link(entry).await {
-            Some(link) => link,
-            None => {
-                let way = self.target().way(&self.target().entries()[entry]);
-                let timeout = Duration::from_millis(self.shared.settings.connect_timeout_ms);
-                Link::open(&way, timeout, cut_at(&clock, &mut self.hang_up, until)).await?
-            }
-        };
-        let (_, link) = self.link.insert((entry, link));
-        let exchanged = link.exchange(request, keep, cut_at(&clock, &mut self.hang_up, until)).await;
-        if exchanged.is_err() {
-            self.link = None;
-        }
-        exchanged
-    }
-
-    /// The open connection, if it leads to this entry point and the other end has not closed it meanwhile.
-    /// A connection that was closed between two requests is no attempt: nothing was asked.
-    async fn usable_link(&mut self, entry: usize) -> Option<Link> {
-        let (at, mut link) = self.link.take()?;
-        (at == entry && link.is_open().await).then_some(link)
-    }
-
-    /// Hands a record to the history. Waiting for a slow disk here delays the buyer, whose times are taken
-    /// already, and never the pacing.
-    async fn record(&self, event: Event) {
-        // There is room nearly always, and then there is nothing to wait for.
-        let sent = match self.shared.records.try_send(event) {
-            Err(TrySendError::Full(event)) => self.shared.records.send(event).await.is_ok(),
-            sent => sent.is_ok(),
-        };
-        if !sent {
-            self.shared.stats.record_lost();
-        }
-    }
-}
-
-/// Ends at an instant of the run, or when the load hangs up.
-async fn cut_at(clock: &RunClock, hang_up: &mut watch::Receiver<bool>, until: At) -> Cut {
-    tokio::select! {
-        // An error means that the load's handle is gone, which is a hang-up too.
-        _ = hang_up.wait_for(|hung_up| *hung_up) => Cut::HungUp,
-        () = tokio::time::sleep_until(clock.instant(until).into()) => Cut::Timeout,
+        self.line.idle().await;
     }
 }
 

@@ -238,12 +238,11 @@ async fn serve(
             () = buyer.idle() => continue,
         };
         let Some(arrival) = arrival else { return };
-        let began = shared.clock.now();
-        shared.stats.began(arrival.intended, began);
+        shared.stats.began(arrival.intended, shared.clock.now());
         let at_work = shared.stats.user_at_work();
-        let ending = journey.serve(&mut buyer, arrival).await;
+        let ended = journey.serve(&mut buyer, arrival).await;
         drop(at_work);
-        shared.stats.ended(arrival.intended, began, shared.clock.now(), ending);
+        shared.stats.ended(shared.clock.now(), ended);
         crew.free(id);
     }
 }

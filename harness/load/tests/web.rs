@@ -6,7 +6,7 @@ use firedrill_core::history::{Attempt, AttemptKind, OperationOutcome, Operations
 use firedrill_core::load::Journey as Model;
 use firedrill_core::source::Source;
 use firedrill_load::journey::Script;
-use firedrill_load::{ApiToken, RunClock, Settings, Snapshot, Target, start_journey};
+use firedrill_load::{ApiToken, Breakdown, RunClock, Settings, Snapshot, Target, start_journey};
 use rstest::rstest;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,6 +39,9 @@ struct Walked {
     attempts: Vec<Attempt>,
     outcome: OperationOutcome,
     figures: Snapshot,
+    breakdown: Breakdown,
+    /// Of the operation, as the history has it.
+    latency_ms: f64,
 }
 
 impl Walked {
@@ -73,8 +76,14 @@ async fn walk_with(target: &Target, settings: &Settings, text: &str) -> Walked {
     let history = collect(rx);
     let operations = Operations::of(&history);
     assert_eq!(operations.len(), 1, "{history:?}");
-    let outcome = operations.iter().next().expect("one operation").outcome.clone();
-    Walked { attempts: attempts(&history), outcome, figures: drained.snapshot }
+    let operation = operations.iter().next().expect("one operation");
+    Walked {
+        attempts: attempts(&history),
+        outcome: operation.outcome.clone(),
+        figures: drained.snapshot,
+        breakdown: drained.breakdown,
+        latency_ms: operation.latency_ms(),
+    }
 }
 
 async fn walk_at(shop: &WebShop, text: &str) -> Walked {
@@ -326,6 +335,20 @@ async fn who_buys_nothing_visits() {
     let moved_ms = last.intended.ms_since(first.intended);
     assert!((300.0..800.0).contains(&moved_ms), "{moved_ms} ms: he waited himself");
     assert_eq!((walked.figures.gave_up, walked.figures.errors), (0, 0));
+}
+
+#[rstest]
+#[case::looks(r#"{page: {group: a, path: "/org/fair/"}}, {wait: {min_ms: 700, max_ms: 700}}, {page: {group: b, path: "/org/fair/"}}, {wait: {min_ms: 700, max_ms: 700}}"#)]
+#[case::buys(r#"{order: {paid: true}}, {wait: {min_ms: 700, max_ms: 700}}, {redeem: {group: door}}"#)]
+#[tokio::test]
+async fn live_latency_is_that_of_the_history(#[case] steps: &str) {
+    let shop = WebShop::new([]);
+    let walked = walk_at(&shop, &format!("{{name: j, description: d, steps: [{steps}]}}")).await;
+    let live = walked.breakdown.operations.whole;
+    let said_ms = walked.latency_ms;
+    assert!((live.latency.max_ms - said_ms).abs() <= said_ms / 50.0 + 0.1, "{live:?}, and {said_ms} ms in the history");
+    assert!(said_ms < 600.0 && live.service.max_ms <= live.latency.max_ms, "{live:?}");
+    assert_eq!(walked.figures.latency_p99_ms, Some(walked.breakdown.operations.recent.latency.p99_ms));
 }
 
 #[tokio::test]

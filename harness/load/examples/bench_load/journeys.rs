@@ -7,6 +7,7 @@ use firedrill_load::OrderCodes;
 use firedrill_load::buyer::{Ask, Buyer};
 use firedrill_load::classify::{Classified, classify};
 use firedrill_load::journey::{Arrival, Ending, Journey};
+use firedrill_load::operation::Ended;
 use firedrill_load::order_code::email_of;
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
@@ -29,7 +30,7 @@ impl Journey for Get {
         "get"
     }
 
-    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ending {
+    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ended {
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
@@ -39,10 +40,10 @@ impl Journey for Get {
             Classified { outcome, order: None, retry_after: None, note: None }
         };
         let result = buyer.attempt(&mut operation, Ask::api(AttemptKind::Visit, "get"), request, judge).await;
-        match result.outcome {
+        operation.end(match result.outcome {
             Outcome::Passed => Ending::Visited,
             _ => Ending::GaveUp,
-        }
+        })
     }
 }
 
@@ -69,7 +70,7 @@ impl Journey for Step {
         "step"
     }
 
-    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ending {
+    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ended {
         // In the closed model, operations of one user are `users` apart.
         let jar = &self.jars[(arrival.op.0 % self.jars.len() as u64) as usize];
         let code = self.codes.code(arrival.op);
@@ -93,9 +94,10 @@ impl Journey for Step {
             }
             classify(AttemptKind::Purchase, answer.status.as_u16(), None, &answer.body)
         };
-        match buyer.attempt(&mut operation, Ask::api(AttemptKind::Purchase, "step"), request, judge).await.outcome {
+        let result = buyer.attempt(&mut operation, Ask::api(AttemptKind::Purchase, "step"), request, judge).await;
+        operation.end(match result.outcome {
             Outcome::Acknowledged => Ending::Acknowledged,
             _ => Ending::GaveUp,
-        }
+        })
     }
 }

@@ -26,6 +26,7 @@ pub use redeem::classify_door;
 pub use script::{Script, ScriptError};
 
 use crate::buyer::Buyer;
+use crate::operation::Ended;
 use firedrill_core::history::{At, RejectReason};
 use firedrill_core::ids::OpId;
 use std::future::Future;
@@ -59,5 +60,5 @@ pub trait Journey: Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// Serves one arrival, to its end or until the buyer's patience is over.
-    fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> impl Future<Output = Ending> + Send;
+    fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> impl Future<Output = Ended> + Send;
 }

@@ -6,8 +6,9 @@
 
 use super::Ending;
 use super::walk::{NOWHERE, Step, Walk};
-use crate::buyer::{Ask, Operation};
+use crate::buyer::Ask;
 use crate::classify::{Classified, classify};
+use crate::operation::Operation;
 use crate::retry::Backoff;
 use crate::wire::Answer;
 use bytes::Bytes;

@@ -1,9 +1,10 @@
 //! Journeys of files, by weight, as a load walks them.
 
 use super::walk::Walk;
-use super::{Arrival, Ending, Journey};
+use super::{Arrival, Journey};
 use crate::buyer::Buyer;
 use crate::draw::mix;
+use crate::operation::Ended;
 use crate::order_code::{OrderCodes, email_of};
 use crate::settings::Settings;
 use firedrill_core::ids::OpId;
@@ -96,7 +97,7 @@ impl Journey for Script {
         &self.name
     }
 
-    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ending {
+    async fn serve(&self, buyer: &mut Buyer, arrival: Arrival) -> Ended {
         let journey = self.choose(arrival.op);
         let code = self.codes.code(arrival.op);
         let email = email_of(&code);

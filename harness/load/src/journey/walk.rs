@@ -2,9 +2,10 @@
 
 use super::Ending;
 use super::script::Script;
-use crate::buyer::{Ask, Buyer, Operation};
+use crate::buyer::{Ask, Buyer};
 use crate::classify::Classified;
 use crate::draw::{Draws, mix};
+use crate::operation::{Ended, Operation};
 use crate::retry::Backoff;
 use crate::web::meaning::Said;
 use crate::web::request::{Hop, Wants};
@@ -72,7 +73,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end of the journey, or of the buyer's patience.
-    pub(super) async fn walk(mut self) -> Ending {
+    pub(super) async fn walk(mut self) -> Ended {
+        let ending = self.walk_on().await;
+        self.operation.end(ending)
+    }
+
+    async fn walk_on(&mut self) -> Ending {
         let journey = self.journey;
         while let Some(action) = journey.steps.get(self.at) {
             match self.step(action).await {

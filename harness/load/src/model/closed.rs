@@ -57,10 +57,10 @@ impl<J: Journey> User<J> {
             let arrival = Arrival { op: op_of(&self.users, self.number, round), intended };
             stats.arrived();
             stats.began(due, intended);
-            let ending = self.journey.serve(&mut buyer, arrival).await;
-            let ended = self.shared.clock.now();
-            stats.ended(intended, intended, ended, ending);
-            due = ended.plus_ms(self.users.think_ms);
+            let ended = self.journey.serve(&mut buyer, arrival).await;
+            let now = self.shared.clock.now();
+            stats.ended(now, ended);
+            due = now.plus_ms(self.users.think_ms);
         }
     }
 

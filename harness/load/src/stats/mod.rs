@@ -11,6 +11,7 @@ pub use timing::{Figures, Percentiles, Timing};
 
 use crate::journey::Ending;
 use crate::model::watch::{LATE_MS, Progress};
+use crate::operation::Ended;
 use firedrill_core::history::{At, Attempt, AttemptKind, Outcome, RejectReason};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -204,22 +205,25 @@ impl Stats {
         }
     }
 
-    /// An operation ended.
-    pub(crate) fn ended(&self, intended: At, began: At, ended: At, ending: Ending) {
+    /// An operation ended. How long it took is what the history says, without the buyer's own waits; one in which
+    /// nothing was asked took no time at all and is not among those times.
+    pub(crate) fn ended(&self, now: At, Ended { ending, times }: Ended) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         let mut inner = self.lock();
-        inner.operations.record(intended, began, ended);
+        if let Some(times) = times {
+            inner.operations.record(times.due, times.began, times.ended);
+        }
         match ending {
             Ending::Acknowledged => inner.acknowledged += 1,
             Ending::Visited => {}
             Ending::Rejected(RejectReason::SoldOut) => inner.sold_out += 1,
             Ending::Rejected(_) => {
                 inner.rejected += 1;
-                inner.error(ended);
+                inner.error(now);
             }
             Ending::GaveUp => {
                 inner.gave_up += 1;
-                inner.error(ended);
+                inner.error(now);
             }
         }
     }

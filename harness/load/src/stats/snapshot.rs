@@ -63,7 +63,7 @@ pub struct Snapshot {
     /// When the last error, or the last refused arrival, was seen.
     pub last_error: Option<At>,
     /// Median latency of the operations that ended in the last 10 s, from their intended start, in
-    /// milliseconds.
+    /// milliseconds. As in the history, the time for which a buyer himself waited is not in it.
     pub latency_p50_ms: Option<f64>,
     /// 99th percentile of the same.
     pub latency_p99_ms: Option<f64>,

@@ -1,6 +1,7 @@
 //! Tests of the figures.
 
 use super::*;
+use crate::operation::Times;
 use firedrill_core::ids::{BuyerId, OpId};
 use rstest::rstest;
 
@@ -81,7 +82,9 @@ fn groups_have_figures_of_their_own_with_both_times() {
     let stats = Stats::new(At(0));
     stats.attempted(&attempt("cart", Outcome::Passed), false);
     stats.attempted(&attempt("", Outcome::Acknowledged), false);
-    stats.ended(At::from_ms(1_000), At::from_ms(1_500), At::from_ms(1_600), Ending::Acknowledged);
+    let times = Times { due: At::from_ms(1_000), began: At::from_ms(1_500), ended: At::from_ms(1_600) };
+    stats.ended(At::from_ms(1_650), Ended { ending: Ending::Acknowledged, times: Some(times) });
+    stats.ended(At::from_ms(1_650), Ended { ending: Ending::GaveUp, times: None });
     let breakdown = stats.breakdown(At::from_ms(1_700));
     let names: Vec<&str> = breakdown.groups.keys().map(String::as_str).collect();
     assert_eq!(names, ["cart", "purchase"]);

@@ -36,7 +36,8 @@ impl Percentiles {
 /// was behind a stalled exchange, or for an earlier step of the same operation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Timing {
-    /// From the instant at which the operation was due: what a customer would have seen.
+    /// From the instant at which the operation was due, without the waits that the buyer chose himself: for how
+    /// long the shop kept him.
     pub latency: Percentiles,
     /// From the instant at which it was begun: what a load test that waits for its victim would report.
     pub service: Percentiles,
