@@ -201,9 +201,12 @@ impl Prepared {
         &self.host
     }
 
-    /// Scheme and host of the shop's pages.
-    pub fn origin(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+    /// Scheme and host of the shop's pages, as this entry point has them.
+    pub fn origin(&self, entry: &Entry) -> String {
+        let scheme = match entry.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
         format!("{scheme}://{}/", self.target.host_header)
     }
 
@@ -300,6 +303,15 @@ mod tests {
         assert_eq!(json["positions"][0]["price"], "23.00");
         assert_eq!(json["status"], "n");
         assert_eq!(json["send_email"], false);
+    }
+
+    #[test]
+    fn the_origin_is_that_of_the_entry_point() {
+        let plain = target().entries[0].clone();
+        let secure = Entry { scheme: Scheme::Https, ..plain.clone() };
+        let mixed = Target { entries: vec![plain, secure], ..target() }.prepare().expect("a sound target");
+        let origins: Vec<String> = mixed.entries().iter().map(|entry| mixed.origin(entry)).collect();
+        assert_eq!(origins, ["http://localhost/", "https://localhost/"]);
     }
 
     #[test]

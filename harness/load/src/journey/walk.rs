@@ -58,8 +58,9 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) fn new(script: &'a Script, journey: &'a Model, buyer: &'a mut Buyer, operation: Operation) -> Self {
         let has_pages = journey.steps.iter().any(|step| matches!(step, Action::Page(_)));
+        let entry = buyer.target().entries().get(operation.entry());
         Self {
-            session: if has_pages { Session::new(buyer.target()) } else { None },
+            session: entry.filter(|_| has_pages).and_then(|entry| Session::new(buyer.target(), entry)),
             backoff: Backoff::new(script.seed(), operation.id()),
             draws: Draws::new(script.seed() ^ mix(operation.id().0.rotate_left(17))),
             order: None,
@@ -178,6 +179,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(Classified, Option<T>), Step> {
         let Self { buyer, operation, session, .. } = self;
         let session = session.as_mut().ok_or(NOWHERE)?;
+        session.enter(buyer.target(), &buyer.target().entries()[operation.entry()]);
         let request = hop.request(buyer.target(), session).ok_or(NOWHERE)?;
         let keep = match hop.wants {
             Wants::Asset => Keep::Nothing { max_bytes: ASSET_BYTES_MAX },

@@ -50,7 +50,8 @@ impl Hop {
         Self { url: to, form: None, from: self.from.clone(), wants: self.wants, redirects: self.redirects + 1 }
     }
 
-    /// The request, with the cookies of the visit. None where the address cannot be written in one.
+    /// The request, with the cookies of the visit, as the entry point that the visit uses has addresses. None where
+    /// the address cannot be written in one.
     pub fn request(&self, target: &Prepared, session: &Session) -> Option<Request<Full<Bytes>>> {
         let path = match self.url.query() {
             Some(query) => format!("{}?{query}", self.url.path()),
@@ -79,7 +80,8 @@ impl Hop {
                 headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
             }
         }
-        if let Some(from) = self.from.as_ref().and_then(|from| HeaderValue::from_str(from.as_str()).ok()) {
+        let from = self.from.as_ref().map(|from| session.own(from));
+        if let Some(from) = from.and_then(|from| HeaderValue::from_str(from.as_str()).ok()) {
             headers.insert(header::REFERER, from);
         }
         if let Some(cookies) = session.cookies(&self.url).and_then(|text| HeaderValue::from_str(&text).ok()) {
@@ -88,7 +90,10 @@ impl Hop {
         if self.form.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
             // Django compares it with the host, so that no other page can send the form.
-            headers.insert(header::ORIGIN, HeaderValue::from_str(&self.url.origin().ascii_serialization()).ok()?);
+            headers.insert(
+                header::ORIGIN,
+                HeaderValue::from_str(&session.own(&self.url).origin().ascii_serialization()).ok()?,
+            );
             *request.method_mut() = Method::POST;
         }
         Some(request)

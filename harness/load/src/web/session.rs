@@ -3,7 +3,7 @@
 use super::cookies::Jar;
 use super::form::Form;
 use super::html::Document;
-use crate::target::Prepared;
+use crate::target::{Entry, Prepared, Scheme};
 use crate::wire::Answer;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashSet};
@@ -23,7 +23,7 @@ pub struct Page {
 /// A visit.
 #[derive(Debug)]
 pub struct Session {
-    /// Scheme and host of the shop, as its pages are addressed.
+    /// Scheme and host of the shop, as the entry point that is used has them.
     origin: Url,
     /// Addresses of its entry points, by which its site URL may call it as well.
     addresses: Vec<IpAddr>,
@@ -34,11 +34,26 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new visitor of the shop: no cookies, nothing fetched. None where the `Host` header is no host.
-    pub fn new(target: &Prepared) -> Option<Self> {
-        let origin = Url::parse(&target.origin()).ok().filter(Url::has_host)?;
+    /// A new visitor of the shop by this entry point: no cookies, nothing fetched. None where the `Host` header is
+    /// no host.
+    pub fn new(target: &Prepared, entry: &Entry) -> Option<Self> {
+        let origin = Url::parse(&target.origin(entry)).ok().filter(Url::has_host)?;
         let addresses = target.entries().iter().map(|entry| entry.addr.ip()).collect();
         Some(Self { origin, addresses, jar: Jar::default(), page: None, cached: HashSet::new() })
+    }
+
+    /// From here on he uses this entry point. Where it has another scheme, addresses that he has from the one
+    /// before lead here all the same, and cookies that are for `https` only stay behind.
+    pub fn enter(&mut self, target: &Prepared, entry: &Entry) {
+        let is_secure = entry.scheme == Scheme::Https;
+        if is_secure != self.is_secure() {
+            // The same host was an address before.
+            self.origin = Url::parse(&target.origin(entry)).unwrap_or_else(|_| self.origin.clone());
+        }
+    }
+
+    fn is_secure(&self) -> bool {
+        self.origin.scheme() == "https"
     }
 
     /// The visitor comes back as somebody unknown. What the browser has fetched stays.
@@ -70,10 +85,15 @@ impl Session {
             return None;
         }
         url.set_fragment(None);
+        Some(self.own(&url))
+    }
+
+    /// An address of the shop, as the entry point that is used has it.
+    pub fn own(&self, url: &Url) -> Url {
         let mut own = self.origin.clone();
         own.set_path(url.path());
         own.set_query(url.query());
-        Some(own)
+        own
     }
 
     /// The address of a path of the shop.
@@ -101,7 +121,7 @@ impl Session {
 
     /// The `Cookie` header of a request.
     pub fn cookies(&self, url: &Url) -> Option<String> {
-        self.jar.header(url.path(), url.scheme() == "https")
+        self.jar.header(url.path(), self.is_secure())
     }
 
     /// Takes the cookies of an answer.
@@ -120,11 +140,12 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{ApiToken, Entry, Scheme, Target, Trust};
+    use crate::target::{ApiToken, Target, Trust};
     use crate::web::html;
+    use crate::web::request::{Hop, Wants};
     use rstest::rstest;
 
-    fn session() -> Session {
+    fn prepared() -> Prepared {
         let target = Target {
             entries: vec![Entry { name: "web-1".into(), addr: ([127, 0, 0, 1], 8081).into(), scheme: Scheme::Http }],
             host_header: "shop.example:8443".to_owned(),
@@ -135,7 +156,12 @@ mod tests {
             api_token: ApiToken::new(""),
             trust: Trust::Public,
         };
-        Session::new(&target.prepare().expect("a target")).expect("a session")
+        target.prepare().expect("a target")
+    }
+
+    fn session() -> Session {
+        let target = prepared();
+        Session::new(&target, &target.entries()[0]).expect("a session")
     }
 
     #[rstest]
@@ -165,6 +191,30 @@ mod tests {
         assert_eq!(path("").as_deref(), Some("/org/fair/cart/add"));
         assert_eq!(path("/org/fair/?").as_deref(), Some("/org/fair/"));
         assert_eq!((path("search"), path("evil")), (None, None));
+    }
+
+    #[test]
+    fn addresses_and_cookies_are_those_of_the_entry_point_that_is_used() {
+        let (target, mut session) = (prepared(), session());
+        let plain = target.entries()[0].clone();
+        let secure = Entry { scheme: Scheme::Https, ..plain.clone() };
+        let url = session.at("/org/fair/").expect("a page");
+        let mut headers = hyper::HeaderMap::new();
+        headers.append("set-cookie", "a=1; Path=/; Secure".parse().expect("a header"));
+        session.answered(&url, &Answer { status: hyper::StatusCode::OK, headers, body: bytes::Bytes::new() });
+        for (entry, address, cookies) in [
+            (&plain, "http://shop.example:8443/org/fair/", None),
+            (&secure, "https://shop.example:8443/org/fair/", Some("a=1")),
+            (&plain, "http://shop.example:8443/org/fair/", None),
+        ] {
+            session.enter(&target, entry);
+            let hop = Hop::post(url.clone(), String::new(), Some(url.clone()), Wants::Page);
+            let request = hop.request(&target, &session).expect("a request");
+            let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+            assert_eq!((header("referer"), header("cookie")), (Some(address), cookies));
+            assert_eq!(header("origin"), address.strip_suffix("/org/fair/"));
+            assert_eq!(session.at("/org/fair/").as_ref().map(Url::as_str), Some(address));
+        }
     }
 
     #[test]
