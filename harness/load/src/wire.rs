@@ -10,7 +10,7 @@ mod tls;
 pub use tls::{Tls, TlsError, Trust};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::HeaderMap;
@@ -247,12 +247,14 @@ async fn exchange(
 
 async fn read(conn: &mut Option<Conn>, response: Response<Incoming>, keep: Keep) -> Result<Answer, Broken> {
     let (head, body) = response.into_parts();
-    let broken = |error: Box<dyn std::error::Error + Send + Sync>| Broken::new("answer", error.as_ref());
+    let (Keep::Body { max_bytes } | Keep::Nothing { max_bytes }) = keep;
+    let broken = |error: Box<dyn std::error::Error + Send + Sync>| match error.is::<LengthLimitError>() {
+        true => Broken { handed_back: false, text: format!("answer: longer than {max_bytes} bytes") },
+        false => Broken::new("answer", error.as_ref()),
+    };
     let body = match keep {
-        Keep::Body { max_bytes } => {
-            drive(conn, Limited::new(body, max_bytes).collect()).await.map_err(broken)?.to_bytes()
-        }
-        Keep::Nothing { max_bytes } => {
+        Keep::Body { .. } => drive(conn, Limited::new(body, max_bytes).collect()).await.map_err(broken)?.to_bytes(),
+        Keep::Nothing { .. } => {
             let mut body = Limited::new(body, max_bytes);
             while let Some(piece) = drive(conn, body.frame()).await {
                 piece.map_err(broken)?;
