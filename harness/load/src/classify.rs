@@ -113,7 +113,7 @@ pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
 }
 
 /// Whether this is an error as the shop's API writes it: `{"detail": "..."}`.
-fn is_shop_error(body: &[u8]) -> bool {
+pub(crate) fn is_shop_error(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Detail {
         #[serde(rename = "detail")]

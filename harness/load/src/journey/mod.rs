@@ -11,7 +11,9 @@
 //! | `order.rs` | `order` | the order by the API |
 //! | `look_up.rs` | `look-up`, and whoever has lost sight of his order | the order by the API |
 //! | `redeem.rs` | `redeem` | tickets at the door |
+//! | `keys.rs` | `order`, `redeem` | lists of the API: questions, check-in lists |
 
+mod keys;
 mod look_up;
 mod order;
 mod page;

@@ -5,7 +5,7 @@
 //! what became of the order (`GET orders/CODE/`), as a customer looks into his mail before he buys again.
 
 use super::Ending;
-use super::walk::{NOWHERE, Step, Walk};
+use super::walk::{Step, Walk};
 use crate::buyer::Ask;
 use crate::classify::{Classified, classify};
 use crate::operation::Operation;
@@ -97,49 +97,10 @@ impl Walk<'_> {
             items: Vec<u64>,
         }
         let item = self.buyer.target().target().item_id;
-        let pick = move |questions: Vec<Question>| {
-            questions.into_iter().find(|question| question.items.contains(&item)).map(|question| question.id)
+        let pick = |questions: &[Question]| {
+            Ok(questions.iter().find(|question| question.items.contains(&item)).map(|question| question.id))
         };
-        // Keys begin at 1: 0 says that there is none.
-        let key = self.find_key(group, "question", "questions/", move |found| Some(pick(found).unwrap_or(0))).await?;
-        Ok(Some(key).filter(|key| *key > 0))
-    }
-
-    /// A key that the API lists below the event at `path`, found out once a load by whoever needs it first.
-    /// `pick` says which one; a list without it is asked for again until patience is over.
-    pub(super) async fn find_key<T: for<'de> Deserialize<'de>>(
-        &mut self,
-        group: &str,
-        what: &str,
-        path: &str,
-        pick: impl Fn(Vec<T>) -> Option<u64>,
-    ) -> Result<u64, Step> {
-        #[derive(Deserialize)]
-        struct List<T> {
-            results: Vec<T>,
-        }
-        let kind = self.kind();
-        loop {
-            if let Some(key) = self.script.known().get(what) {
-                return Ok(key);
-            }
-            let request = self.buyer.target().api(path, None).ok_or(NOWHERE)?;
-            let mut found = None;
-            let judge = |answer: &Answer| {
-                let list = serde_json::from_slice::<List<T>>(&answer.body).ok().filter(|_| answer.status == 200);
-                found = list.and_then(|list| pick(list.results));
-                match found {
-                    Some(_) => Classified { outcome: Outcome::Passed, order: None, retry_after: None, note: None },
-                    None => Classified::plain(Outcome::InDoubt, format!("{}: no {what} in the answer", answer.status)),
-                }
-            };
-            let result = self.ask_api(Ask::api(kind, group), request, judge).await;
-            match found {
-                Some(key) => self.script.known().set(what, key),
-                None if self.again(&result).await => {}
-                None => return Err(Step::End(Ending::GaveUp)),
-            }
-        }
+        self.find_key(group, "question", "questions/", pick).await
     }
 }
 

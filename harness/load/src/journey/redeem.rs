@@ -86,13 +86,29 @@ impl Walk<'_> {
             id: u64,
             name: String,
         }
-        let wanted = redeem.list.clone();
-        let what = format!("check-in list {}", wanted.as_deref().unwrap_or_default());
-        let pick = move |lists: Vec<List>| {
-            let is_wanted = |list: &List| wanted.as_deref().is_none_or(|name| name == list.name);
-            lists.into_iter().find(is_wanted).map(|list| list.id)
+        let wanted = redeem.list.as_deref();
+        let pick = |lists: &[List]| match lists.iter().find(|list| wanted.is_none_or(|name| name == list.name)) {
+            Some(list) => Ok(Some(list.id)),
+            None => {
+                let names: Vec<String> = lists.iter().map(|list| format!("{:?}", list.name)).collect();
+                Err(no_list(wanted, &names))
+            }
         };
-        self.find_key(&redeem.group, &what, "checkinlists/", pick).await
+        let what = format!("check-in list {}", wanted.unwrap_or_default());
+        // Without one there is an error.
+        self.find_key(&redeem.group, &what, "checkinlists/", pick).await?.ok_or(NOWHERE)
+    }
+}
+
+/// What is said where the event lacks the check-in list.
+fn no_list(wanted: Option<&str>, names: &[String]) -> String {
+    let has = match names {
+        [] => "none".to_owned(),
+        _ => names.join(", "),
+    };
+    match wanted {
+        Some(name) => format!("the event has no check-in list {name:?}, it has {has}: correct the step's `list`"),
+        None => "the event has no check-in list: make one in its settings".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Journeys of files, by weight, as a load walks them.
 
+use super::keys::Known;
 use super::walk::Walk;
 use super::{Arrival, Journey};
 use crate::buyer::Buyer;
@@ -9,8 +10,6 @@ use crate::order_code::{OrderCodes, email_of};
 use crate::settings::Settings;
 use firedrill_core::ids::OpId;
 use firedrill_core::load::Journey as Model;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// Keeps the choice of a journey apart from everything else that is drawn from the seed.
 const CHOICE: u64 = 0x6a6f_7572_6e65_7973;
@@ -32,22 +31,6 @@ pub struct Script {
     codes: OrderCodes,
     seed: u64,
     known: Known,
-}
-
-/// What was found out about the event, once a load: keys of its questions and check-in lists.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    keys: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Known {
-    pub(super) fn get(&self, what: &str) -> Option<u64> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(what).copied()
-    }
-
-    pub(super) fn set(&self, what: &str, key: u64) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), key);
-    }
 }
 
 impl Script {
