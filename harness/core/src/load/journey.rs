@@ -86,6 +86,10 @@ pub struct Submit {
     /// is posted.
     #[serde(default)]
     pub form: String,
+    /// The button that is pressed: `NAME`, or `NAME=VALUE` of several with one name; `*` stands for anything.
+    /// None is the form's first. A form without this button is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub button: Option<String>,
     /// Fields and what is filled in. `*` in a name stands for anything: `*question_*`. A field that the form
     /// does not have is sent only if its name has no `*`.
     #[serde(default)]
@@ -188,7 +192,7 @@ impl Action {
             Self::Page(page) => vec![&page.path],
             Self::Submit(submit) => {
                 let fields = submit.fill.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-                fields.chain([submit.form.as_str()]).collect()
+                fields.chain([submit.form.as_str()]).chain(submit.button.as_deref()).collect()
             }
             Self::Order(order) => order.answer.as_deref().into_iter().collect(),
             Self::LookUp(_) | Self::Redeem(_) | Self::Wait(_) => Vec::new(),
@@ -216,6 +220,16 @@ impl Journey {
     /// Whether it buys anything. A journey that does not is one of looking only.
     pub fn buys(&self) -> bool {
         self.steps.iter().any(Action::is_purchase)
+    }
+
+    /// Whether pages are opened.
+    pub fn uses_pages(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Action::Page(_)))
+    }
+
+    /// Whether anything is done by the API, which needs a token.
+    pub fn uses_api(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Action::Order(_) | Action::LookUp(_) | Action::Redeem(_)))
     }
 
     /// Whether the shop chooses the order code, so that only the e-mail address tells whose an order is.
@@ -295,6 +309,10 @@ mod tests {
     #[case::unknown("[{dance: {}}]", "dance")]
     #[case::relative("[{page: {group: a, path: fair}}]", "must begin with /")]
     #[case::place("[{page: {group: a, path: '/{nobody}/'}}]", "{nobody} is no place")]
+    #[case::place_of_a_button(
+        "[{page: {group: a, path: /}}, {submit: {group: b, button: '{nobody}'}}]",
+        "{nobody} is no place"
+    )]
     #[case::no_page("[{submit: {group: a}}]", "no page before it")]
     #[case::no_order("[{redeem: {group: a}}]", "no purchase before it")]
     #[case::twice("[{order: {}}, {order: {}}]", "buys more than once")]
@@ -309,8 +327,10 @@ mod tests {
     fn a_journey_says_whether_it_buys() {
         let look = parse("[{page: {group: a, path: '/{organizer}/{event}/', assets: true}}]").expect("a journey");
         assert!(!look.buys() && !look.is_by_web());
+        assert!(look.uses_pages() && !look.uses_api());
         let api = parse("[{order: {attempts: 3}}, {redeem: {group: door, twice: true}}]").expect("a journey");
         assert!(api.buys() && !api.is_by_web());
+        assert!(!api.uses_pages() && api.uses_api());
         let web = parse("[{page: {group: a, path: /}}, {submit: {group: b, purchase: true}}]").expect("a journey");
         assert!(web.buys() && web.is_by_web());
     }

@@ -5,7 +5,7 @@
 //!
 //! | file | step | exchanges |
 //! | --- | --- | --- |
-//! | `page.rs` | `page` | pages and assets |
+//! | `page.rs`, `assets.rs` | `page` | pages and what they are made of |
 //! | `submit.rs` | `submit` | forms before a purchase, and tasks in the background |
 //! | `purchase.rs` | `submit` with `purchase` | the order's form, its task, its page |
 //! | `order.rs` | `order` | the order by the API |
@@ -13,6 +13,7 @@
 //! | `redeem.rs` | `redeem` | tickets at the door |
 //! | `keys.rs` | `order`, `redeem` | lists of the API: questions, check-in lists |
 
+mod assets;
 mod keys;
 mod look_up;
 mod order;

@@ -1,8 +1,4 @@
 //! The step `page`, and how pages are opened by all others.
-//!
-//! Assets are fetched one after another on the buyer's own connection, where a browser would open up to
-//! six; what style sheets ask for in turn (fonts, backgrounds) is not. A browser does not ask again for a
-//! picture that failed, and neither does the buyer.
 
 use super::Ending;
 use super::walk::{NOWHERE, Step, Walk};
@@ -79,32 +75,6 @@ impl Walk<'_> {
             _ => None,
         });
         forms.collect()
-    }
-
-    /// Fetches what the open page is made of, as far as it was not fetched before.
-    pub(super) async fn fetch(&mut self, kind: AttemptKind, group: &str, assets: BTreeSet<String>) -> Step {
-        let Some(from) = self.session.as_ref().and_then(Session::page).map(|page| page.url.clone()) else {
-            return Step::Next;
-        };
-        for address in assets {
-            let Some(session) = &mut self.session else { return Step::Next };
-            let Some(url) = session.resolve(&from, &address).filter(|url| session.needs(url)) else { continue };
-            let hop = Hop::get(url, Some(from.clone()), Wants::Asset);
-            loop {
-                let result = match self.ask_page(kind, group, &hop, |_, said| (classify_asset(said), ())).await {
-                    Ok((result, _)) => result,
-                    Err(step) => return step,
-                };
-                let is_elsewhere = result.outcome == Outcome::NotSent && !self.operation.is_nowhere();
-                if !self.buyer.wait(&self.operation, std::time::Duration::ZERO).await {
-                    return Step::End(Ending::GaveUp);
-                }
-                if !is_elsewhere {
-                    break;
-                }
-            }
-        }
-        Step::Next
     }
 }
 

@@ -5,10 +5,11 @@ use super::script::Script;
 use crate::buyer::{Ask, Buyer};
 use crate::classify::Classified;
 use crate::draw::{Draws, mix};
+use crate::line::Line;
 use crate::operation::{Ended, Operation};
 use crate::retry::Backoff;
 use crate::web::meaning::Said;
-use crate::web::request::{Hop, Wants};
+use crate::web::request::Hop;
 use crate::web::session::Session;
 use crate::wire::{Answer, Keep};
 use bytes::Bytes;
@@ -21,9 +22,6 @@ use std::time::Duration;
 
 /// Longest page that is read, in bytes. An event page of Pretix has 30 to 100 KB.
 const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-/// Longest asset that is read, in bytes. Pretix's script has 901 KB.
-const ASSET_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What comes after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +42,8 @@ pub(super) struct Walk<'a> {
     pub(super) operation: Operation,
     /// None where the shop's `Host` header is no host: then there are no pages.
     pub(super) session: Option<Session>,
+    /// Connections beside the buyer's own, for what pages are made of: none before the first such page.
+    pub(super) lines: Vec<Line>,
     pub(super) backoff: Backoff,
     /// The confirmed order.
     pub(super) order: Option<OrderAck>,
@@ -57,10 +57,10 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(script: &'a Script, journey: &'a Model, buyer: &'a mut Buyer, operation: Operation) -> Self {
-        let has_pages = journey.steps.iter().any(|step| matches!(step, Action::Page(_)));
         let entry = buyer.target().entries().get(operation.entry());
         Self {
-            session: entry.filter(|_| has_pages).and_then(|entry| Session::new(buyer.target(), entry)),
+            session: entry.filter(|_| journey.uses_pages()).and_then(|entry| Session::new(buyer.target(), entry)),
+            lines: Vec::new(),
             backoff: Backoff::new(script.seed(), operation.id()),
             draws: Draws::new(script.seed() ^ mix(operation.id().0.rotate_left(17))),
             order: None,
@@ -181,11 +181,7 @@ impl<'a> Walk<'a> {
         let session = session.as_mut().ok_or(NOWHERE)?;
         session.enter(buyer.target(), &buyer.target().entries()[operation.entry()]);
         let request = hop.request(buyer.target(), session).ok_or(NOWHERE)?;
-        let keep = match hop.wants {
-            Wants::Asset => Keep::Nothing { max_bytes: ASSET_BYTES_MAX },
-            Wants::Page | Wants::Task => Keep::Body { max_bytes: PAGE_BYTES_MAX },
-        };
-        let ask = Ask { kind, group, keep, ticket: None };
+        let ask = Ask { kind, group, keep: Keep::Body { max_bytes: PAGE_BYTES_MAX }, ticket: None };
         let mut found = None;
         let result = buyer
             .attempt(operation, ask, request, |answer| {

@@ -10,6 +10,7 @@ use firedrill_load::journey::Script;
 use firedrill_load::run::{LoadHandle, StartError};
 use firedrill_load::settings::even;
 use firedrill_load::{ApiToken, Entry, RunClock, Scheme, Settings, Target, Trust, start_journey};
+pub(crate) mod walked;
 pub(crate) mod web;
 
 use std::collections::{HashMap, VecDeque};

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 
 /// How the shop misbehaves at one request.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,10 @@ pub(crate) enum Twist {
     Fail(&'static str),
     /// Begins a task that sells and whose end nobody hears of.
     LoseResult,
+    /// Begins a task that is done after so many milliseconds.
+    Work(u64),
+    /// Shows a page that says "please wait" and asks to be loaded anew.
+    PleaseWait,
     /// Begins a task that sells, and says this.
     SellThenFail(&'static str),
     /// Knows nobody any more, then goes on as it should.
@@ -56,17 +61,25 @@ pub(crate) struct Sold {
 struct State {
     twists: VecDeque<(&'static str, Twist)>,
     visitors: HashMap<String, Visitor>,
-    tasks: HashMap<String, Option<Value>>,
+    tasks: HashMap<String, (Instant, Option<Value>)>,
     sold: Vec<Sold>,
     log: Vec<String>,
     asked: Vec<(String, String)>,
     next: u32,
+    /// Pictures of the event page.
+    pictures: u32,
+    /// Connections that are open.
+    open: u32,
+    /// Pictures that are being answered, and the most that ever were.
+    drawing: (u32, u32),
 }
 
 /// The shop.
 #[derive(Clone, Default)]
 pub(crate) struct WebShop {
     state: Arc<Mutex<State>>,
+    /// Pictures are answered when so many are asked for at a time.
+    together: Option<Arc<Barrier>>,
 }
 
 type Reply = (u16, String, String);
@@ -79,6 +92,24 @@ impl WebShop {
         let shop = Self::default();
         shop.with(|state| state.twists = twists.into_iter().collect());
         shop
+    }
+
+    /// A shop whose event page has so many pictures, each of which is answered when `together` of them are asked
+    /// for at a time.
+    pub(crate) fn with_pictures(pictures: u32, together: usize) -> Self {
+        let shop = Self { together: Some(Arc::new(Barrier::new(together))), ..Self::default() };
+        shop.with(|state| state.pictures = pictures);
+        shop
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> u32 {
+        self.with(|state| state.open)
+    }
+
+    /// Most pictures that were asked for at a time.
+    pub(crate) fn most_pictures(&self) -> u32 {
+        self.with(|state| state.drawing.1)
     }
 
     /// One more node.
@@ -94,7 +125,11 @@ impl WebShop {
                     accepted = listener.accept() => {
                         let Ok((stream, _)) = accepted else { return };
                         let (shop, dead) = (shop.clone(), dead.clone());
-                        tokio::spawn(async move { shop.converse(stream, dead).await });
+                        tokio::spawn(async move {
+                            shop.with(|state| state.open += 1);
+                            shop.converse(stream, dead).await;
+                            shop.with(|state| state.open -= 1);
+                        });
                     }
                 }
             }
@@ -133,10 +168,16 @@ impl WebShop {
                     _ => None,
                 }
             });
+            if let Some(together) = self.together.as_ref().filter(|_| asked.path.starts_with("/static/p")) {
+                self.with(|state| state.drawing = (state.drawing.0 + 1, state.drawing.1.max(state.drawing.0 + 1)));
+                together.wait().await;
+                self.with(|state| state.drawing.0 -= 1);
+            }
             let (status, headers, body) = match twist {
                 Some(Twist::Answer(status, body)) => (status, String::new(), body.to_owned()),
                 Some(Twist::Redirect(to)) => redirect(to),
                 Some(Twist::Reset) => return kill(stream),
+                Some(Twist::PleaseWait) => page("Wait", r#"<meta http-equiv="refresh" content="1">"#),
                 _ => self.with(|state| state.answer(&asked, twist)),
             };
             if matches!(twist, Some(Twist::DoThenReset)) {
@@ -170,6 +211,13 @@ fn cookie<'a>(asked: &'a Asked, name: &str) -> Option<&'a str> {
 }
 
 fn field(asked: &Asked, name: &str) -> String {
+    if let Some((_, line)) = asked.header("content-type").split_once("multipart/form-data; boundary=") {
+        let body = String::from_utf8_lossy(&asked.body);
+        let line = format!("--{line}\r\n");
+        let mut parts = body.split(&line).filter_map(|part| part.split_once("\r\n\r\n"));
+        let found = parts.find(|(head, _)| head.contains(&format!("name=\"{name}\"")));
+        return found.map_or_else(String::new, |(_, rest)| rest.split("\r\n").next().unwrap_or_default().to_owned());
+    }
     let pairs: HashMap<String, String> = url::form_urlencoded::parse(&asked.body).into_owned().collect();
     pairs.get(name).cloned().unwrap_or_default()
 }
@@ -177,7 +225,7 @@ fn field(asked: &Asked, name: &str) -> String {
 fn form(action: &str, inside: &str) -> String {
     format!(
         r#"<form action="/search"><input name="q"></form><form method="post" action="{action}">
-        <input type="hidden" name="csrfmiddlewaretoken" value="token&amp;1">{inside}<button>Go</button></form>"#
+        <input type="hidden" name="csrfmiddlewaretoken" value="token&amp;1">{inside}<button name="go" value="on">Go</button><button name="go" value="back">Back</button></form>"#
     )
 }
 
@@ -189,6 +237,9 @@ impl State {
         let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
         if path.starts_with("/api/") {
             return self.api(asked, path, query);
+        }
+        if path.starts_with("/static/p") {
+            return (200, "set-cookie: seen=1; Path=/\r\n".to_owned(), "x".repeat(30_000));
         }
         if path.starts_with("/static/") {
             return (200, String::new(), "x".repeat(300_000));
@@ -223,7 +274,8 @@ impl State {
         let warning = format!(r#"<div class="alert alert-danger">{warning}</div>"#);
         let fields = r#"<input type="number" name="item_5"><input type="number" name="item_6" value="1">"#;
         let form = form("/org/fair/cart/add?next=%2Forg%2Ffair%2F", fields);
-        let (status, headers, body) = page("Fair", &format!("{warning}{form}"));
+        let pictures: String = (0..self.pictures).map(|n| format!(r#"<img src="/static/p{n}.png">"#)).collect();
+        let (status, headers, body) = page("Fair", &format!("{warning}{form}{pictures}"));
         (status, format!("{headers}set-cookie: csrf=1; Path=/; Max-Age=600; SameSite=Lax\r\n"), body)
     }
 
@@ -236,14 +288,18 @@ impl State {
             Some(Twist::LoseResult) => None,
             _ => Some(done),
         };
-        self.tasks.insert(id.clone(), end);
+        let ready = match twist {
+            Some(Twist::Work(ms)) => Instant::now() + Duration::from_millis(ms),
+            _ => Instant::now(),
+        };
+        self.tasks.insert(id.clone(), (ready, end));
         let path = asked.path.split('?').next().unwrap_or_default();
         let check = format!("{path}?async_id={id}&ajax=1");
         (200, String::new(), json!({"async_id": id, "ready": false, "check_url": check}).to_string())
     }
 
     fn poll(&mut self, id: &str) -> Reply {
-        let known = self.tasks.get(id).cloned().flatten();
+        let known = self.tasks.get(id).filter(|(ready, _)| *ready <= Instant::now()).and_then(|(_, end)| end.clone());
         (200, String::new(), known.unwrap_or_else(|| json!({"async_id": id, "ready": false})).to_string())
     }
 
@@ -276,7 +332,15 @@ impl State {
             "questions/" if is_post => {
                 page("Questions", &form("", r#"<input name="email"><div class="alert-danger">required</div>"#))
             }
-            "questions/" => page("Questions", &form("", r#"<input name="email"><input name="7-question_3">"#)),
+            "questions/" => {
+                // With a file that may be uploaded, as for a photo on the ticket.
+                let fields = r#"<input name="email"><input name="7-question_3"><input type="file" name="7-photo">"#;
+                page(
+                    "Questions",
+                    &form("", fields).replace("action=\"\"", "action=\"\" enctype=\"multipart/form-data\""),
+                )
+            }
+            "payment/" if is_post && field(asked, "go") == "back" => redirect("../questions/"),
             "payment/" if is_post && !field(asked, "payment").is_empty() => {
                 visitor.paid = true;
                 redirect("/org/fair/checkout/confirm/")
