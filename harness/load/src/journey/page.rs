@@ -7,10 +7,11 @@ use crate::web::form::Form;
 use crate::web::html::Document;
 use crate::web::meaning::{Said, Seen, classify_page, classify_warning};
 use crate::web::request::{Hop, Wants};
-use crate::web::session::Session;
+use crate::web::session::{Session, Wanted};
 use firedrill_core::history::{AttemptKind, Outcome, RejectReason};
 use firedrill_core::load::journey::{Action, Page};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use url::Url;
 
 /// Redirections that are followed from one page, at most. Browsers stop after 20; Pretix needs 3.
@@ -20,6 +21,8 @@ const REDIRECTS_MAX: u32 = 10;
 enum Landed {
     Page(Document),
     Sent(Url),
+    /// On a page that says "please wait", and for how long.
+    Waiting(Duration),
     Lost,
     Nothing,
 }
@@ -57,6 +60,12 @@ impl Walk<'_> {
                     return Ok(session.turn_to(hop.url, document));
                 }
                 (_, Some(Landed::Sent(to))) => hop = hop.redirected(to),
+                (_, Some(Landed::Waiting(time))) => {
+                    hop = Hop::get(hop.url, hop.from, hop.wants);
+                    if !self.buyer.wait(&self.operation, time).await {
+                        return Err(Step::End(Ending::GaveUp));
+                    }
+                }
                 (_, Some(Landed::Lost)) => return Err(Step::Over),
                 (Outcome::Rejected(reason), _) => return Err(Step::End(Ending::Rejected(reason))),
                 _ if self.again(&result).await => {}
@@ -68,27 +77,31 @@ impl Walk<'_> {
     /// Parts of the addresses of the forms of which a page must have one, for the steps from number `from`
     /// on to make sense: of all that are submitted one after another, because a shop leaves out what it does
     /// not need (the payment of what is free).
-    pub(super) fn awaited(&self, from: usize) -> Vec<String> {
+    pub(super) fn awaited(&self, from: usize) -> Vec<Wanted> {
         let steps = self.journey.steps.iter().skip(from).filter(|step| !matches!(step, Action::Wait(_)));
         let forms = steps.map_while(|step| match step {
-            Action::Submit(submit) => Some(self.filled(&submit.form)),
+            Action::Submit(submit) => Some(self.wanted(submit)),
             _ => None,
         });
         forms.collect()
     }
 }
 
-fn judge(session: &Session, hop: &Hop, forms: &[String], said: Said<'_>) -> (Classified, Landed) {
+fn judge(session: &Session, hop: &Hop, forms: &[Wanted], said: Said<'_>) -> (Classified, Landed) {
     let (result, seen) = classify_page(said);
     match seen {
         Seen::Page(document) => match forms.first().filter(|_| !has_one(session, &hop.url, &document.forms, forms)) {
             None => (result, Landed::Page(document)),
+            // The shop works on it, and the page loads itself anew until it is done.
+            Some(_) if document.refresh_s.is_some() => {
+                (result, Landed::Waiting(Duration::from_secs(document.refresh_s.unwrap_or_default().max(1))))
+            }
             // The form came back with what is wrong with it.
             Some(missing) if hop.form.is_some() => {
-                let note = format!("the shop wants something else than {missing:?}: {}", document.warning);
+                let note = format!("the shop wants something else than {missing}: {}", document.warning);
                 (Classified::plain(Outcome::Rejected(RejectReason::Invalid), note), Landed::Nothing)
             }
-            Some(missing) => match classify_warning(&document.warning, missing) {
+            Some(missing) => match classify_warning(&document.warning, &missing.to_string()) {
                 (result, Seen::Lost) => (result, Landed::Lost),
                 (result, _) => (result, Landed::Nothing),
             },
@@ -109,15 +122,6 @@ fn judge(session: &Session, hop: &Hop, forms: &[String], said: Said<'_>) -> (Cla
     }
 }
 
-fn has_one(session: &Session, url: &Url, forms: &[Form], parts: &[String]) -> bool {
-    parts.iter().any(|part| session.form_of(url, forms, part).is_some())
-}
-
-/// What the answer to an asset means: a page without its picture is still a page, so that nothing is refused
-/// for good by it.
-fn classify_asset(said: Said<'_>) -> Classified {
-    match said.status {
-        200..=399 => Classified { outcome: Outcome::Passed, order: None, retry_after: None, note: None },
-        status => Classified::plain(Outcome::InDoubt, format!("asset: {status}")),
-    }
+fn has_one(session: &Session, url: &Url, forms: &[Form], wanted: &[Wanted]) -> bool {
+    wanted.iter().any(|wanted| session.form_of(url, forms, wanted).is_some())
 }

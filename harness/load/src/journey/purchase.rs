@@ -18,7 +18,7 @@
 //! anew is not, hence it is not done once something may have been bought.
 
 use super::Ending;
-use super::submit::Polled;
+use super::submit::{Awaits, Polled};
 use super::walk::{NOWHERE, Step, Walk};
 use crate::classify::Classified;
 use crate::web::html;
@@ -31,10 +31,6 @@ use firedrill_core::load::journey::Submit;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use url::Url;
-
-/// Part of his patience at which a buyer stops to look at the page that says "please wait", and asks
-/// whether there is an order of his.
-const PATIENCE_FOR_ASKING: f64 = 0.25;
 
 /// How often he asks for his order before he clicks again.
 const SEARCHES: u32 = 3;
@@ -52,7 +48,11 @@ enum Clicked {
     Lost,
     Refused(RejectReason),
     Doubt,
-    /// The shop still worked on it when the time for looking at the page was over.
+    /// The order was found by its e-mail address while the shop still said "please wait".
+    Found,
+    /// The shop sent him out of itself, to a page that he does not follow.
+    Elsewhere,
+    /// The shop still worked on it when his patience was over.
     Unfinished,
 }
 
@@ -76,7 +76,9 @@ impl Walk<'_> {
                 }
                 Clicked::Lost if !self.in_doubt => return Ok(Step::Over),
                 Clicked::Refused(reason) if !self.in_doubt => return Ok(Step::End(Ending::Rejected(reason))),
-                Clicked::Lost | Clicked::Refused(_) | Clicked::Unfinished => {
+                Clicked::Found => return Ok(Step::Next),
+                Clicked::Unfinished => return Ok(Step::End(Ending::GaveUp)),
+                Clicked::Lost | Clicked::Refused(_) | Clicked::Elsewhere => {
                     self.in_doubt = true;
                     return Ok(self.search(&submit.group, None).await);
                 }
@@ -118,8 +120,9 @@ impl Walk<'_> {
         let (result, task) = self.ask_page(kind, &submit.group, hop, judge).await?;
         if let Some(Task::Works(Some(check))) = &task {
             let kind = AttemptKind::Lookup;
-            return Ok(match self.poll(kind, &submit.group, hop, check, PATIENCE_FOR_ASKING).await? {
+            return Ok(match self.poll(kind, &submit.group, hop, check, Awaits::Order).await? {
                 Polled::Answered(result, task) => self.meaning(*result, task, hop),
+                Polled::Found => Clicked::Found,
                 Polled::TimeUp => Clicked::Unfinished,
             });
         }
@@ -131,7 +134,7 @@ impl Walk<'_> {
             (_, Task::Done(to)) => {
                 let url = self.session.as_ref().and_then(|session| session.resolve(&hop.url, &to));
                 // A page out of the shop is that of a payment provider: the order is there all the same.
-                url.map_or(Clicked::Unfinished, Clicked::Placed)
+                url.map_or(Clicked::Elsewhere, Clicked::Placed)
             }
             (_, Task::Lost) => Clicked::Lost,
             (Outcome::Rejected(reason), _) => Clicked::Refused(reason),

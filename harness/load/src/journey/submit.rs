@@ -4,13 +4,14 @@
 use super::Ending;
 use super::walk::{NOWHERE, Step, Walk};
 use crate::classify::Classified;
-use crate::web::form::encode;
+use crate::web::form::{Body, Pair};
 use crate::web::meaning::{Task, classify_task};
 use crate::web::request::{Hop, Wants};
-use crate::web::session::Session;
+use crate::web::session::{Found, Session, Wanted};
 use firedrill_core::history::{AttemptKind, Outcome};
 use firedrill_core::load::journey::Submit;
 use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 
 /// When the page first asks how far a task is, in milliseconds.
@@ -22,12 +23,27 @@ const POLL_MS: u64 = 250;
 /// When it asks again after no answer, or one that says that the shop is ill, in milliseconds.
 const POLL_AFTER_ERROR_MS: u64 = 5_000;
 
+/// Part of his patience at which a buyer who looks at a page that says "please wait" begins to ask, beside that,
+/// whether there is an order of his: the result of a task may be lost for good.
+const PATIENCE_FOR_ASKING: f64 = 0.25;
+
 /// How asking ended.
 pub(super) enum Polled {
     /// With an answer.
     Answered(Box<Classified>, Task),
-    /// The time for it was over.
+    /// The order was found by its e-mail address.
+    Found,
+    /// The buyer's patience was over.
     TimeUp,
+}
+
+/// What a buyer waits for while the page says "please wait".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// A step on the way.
+    Step,
+    /// His order: late he also asks for it by his e-mail address, while the page goes on asking.
+    Order,
 }
 
 impl Walk<'_> {
@@ -37,7 +53,7 @@ impl Walk<'_> {
         let hop = match self.form_hop(submit) {
             Ok(Some(hop)) => hop,
             // The shop has left this step out: the page has the form of a later one.
-            Ok(None) if self.awaited(next).iter().any(|part| self.has_form(part)) => return Step::Next,
+            Ok(None) if self.awaited(next).iter().any(|wanted| self.has_form(wanted)) => return Step::Next,
             Ok(None) => return Step::Over,
             Err(step) => return step,
         };
@@ -52,23 +68,29 @@ impl Walk<'_> {
         }
     }
 
-    fn has_form(&self, part: &str) -> bool {
-        self.session.as_ref().is_some_and(|session| session.form(part).is_some())
+    fn has_form(&self, wanted: &Wanted) -> bool {
+        self.session.as_ref().is_some_and(|session| session.form(wanted).is_some())
+    }
+
+    /// Which form a step submits.
+    pub(super) fn wanted(&self, submit: &Submit) -> Wanted {
+        Wanted { part: self.filled(&submit.form), button: submit.button.as_ref().map(|button| self.filled(button)) }
     }
 
     /// The form of the open page, filled in; none where the page has no such form.
     pub(super) fn form_hop(&self, submit: &Submit) -> Result<Option<Hop>, Step> {
         let session = self.session.as_ref().ok_or(NOWHERE)?;
-        let Some((form, url)) = session.form(&self.filled(&submit.form)) else { return Ok(None) };
+        let Some(Found { form, button, url }) = session.form(&self.wanted(submit)) else { return Ok(None) };
         let fill: Vec<(String, String)> =
             submit.fill.iter().map(|(name, value)| (self.filled(name), self.filled(value))).collect();
-        let mut pairs = form.filled(&fill);
+        let mut pairs = form.filled(&fill, button);
         if submit.background {
-            pairs.push(("ajax".to_owned(), "1".to_owned()));
+            pairs.push(Pair::text("ajax", "1"));
         }
         let from = session.page().map(|page| page.url.clone());
         let wants = if submit.background { Wants::Task } else { Wants::Page };
-        Ok(Some(Hop::post(url, encode(&pairs), from, wants)))
+        let body = if form.is_multipart { Body::multipart(&pairs) } else { Body::urlencoded(&pairs) };
+        Ok(Some(Hop::post(url, body, from, wants)))
     }
 
     /// Submits a form that is worked on in the background, waits for the end, and opens the page at which it
@@ -87,10 +109,12 @@ impl Walk<'_> {
         loop {
             let asked = self.ask_page(kind, group, &hop, |_, said| classify_task(kind, said)).await?;
             let (result, task) = match asked {
-                (_, Some(Task::Works(Some(check)))) => match self.poll(kind, group, &hop, &check, 0.0).await? {
-                    Polled::Answered(result, task) => (*result, task),
-                    Polled::TimeUp => return Err(Step::End(Ending::GaveUp)),
-                },
+                (_, Some(Task::Works(Some(check)))) => {
+                    match self.poll(kind, group, &hop, &check, Awaits::Step).await? {
+                        Polled::Answered(result, task) => (*result, task),
+                        Polled::Found | Polled::TimeUp => return Err(Step::End(Ending::GaveUp)),
+                    }
+                }
                 (result, task) => (result, task.unwrap_or(Task::Nothing)),
             };
             match (result.outcome, task) {
@@ -110,25 +134,31 @@ impl Walk<'_> {
         }
     }
 
-    /// Asks how far a task is until it has come to an end, or until no more than a part of the buyer's
-    /// patience is left.
+    /// Asks how far a task is until it has come to an end, or until the buyer's patience is over.
     pub(super) async fn poll(
         &mut self,
         kind: AttemptKind,
         group: &str,
         task: &Hop,
         check: &str,
-        until_left: f64,
+        awaits: Awaits,
     ) -> Result<Polled, Step> {
         let session = self.session.as_ref().ok_or(NOWHERE)?;
         let url: Url = session.resolve(&task.url, check).ok_or(NOWHERE)?;
         let from = session.page().map(|page| page.url.clone());
         let hop = Hop::get(url, from, Wants::Task);
         let mut wait_ms = FIRST_POLL_MS;
+        let mut next_search = Instant::now();
         loop {
-            let has_time = self.buyer.wait(&self.operation, Duration::from_millis(wait_ms)).await;
-            if !has_time || self.buyer.patience_left(&self.operation) <= until_left {
+            if !self.buyer.wait(&self.operation, Duration::from_millis(wait_ms)).await {
                 return Ok(Polled::TimeUp);
+            }
+            let is_late = self.buyer.patience_left(&self.operation) <= PATIENCE_FOR_ASKING;
+            if awaits == Awaits::Order && is_late && self.buyer.target().has_token() && next_search <= Instant::now() {
+                if self.find_by_email(group).await {
+                    return Ok(Polled::Found);
+                }
+                next_search = Instant::now() + self.backoff.next_wait();
             }
             let judge = |_: &Session, said: crate::web::meaning::Said<'_>| {
                 let is_error = said.status >= 500 || said.status == 429 || said.status == 408;

@@ -5,7 +5,7 @@
 //! builds one (`scraper` brings 30 crates and keeps the page in memory); `lol_html` is made for rewriting
 //! and fails on what it finds ambiguous; `tl` was last changed in 2023 and decodes no character references.
 
-use super::form::{Field, Form};
+use super::form::{Button, Field, Form};
 use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 use std::collections::BTreeSet;
 
@@ -21,24 +21,26 @@ pub struct Document {
     pub assets: BTreeSet<String>,
     /// The text of its first warning (`alert-danger` or `alert-warning`), in short; empty is none.
     pub warning: String,
+    /// After how many seconds it asks to be loaded anew: a page that says "please wait".
+    pub refresh_s: Option<u64>,
 }
 
 /// A piece of a page.
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Open(Tag),
     Close(Vec<u8>),
     Text(Vec<u8>),
 }
 
 /// A tag that opens an element.
-pub(super) struct Tag(StartTag<()>);
+pub(crate) struct Tag(StartTag<()>);
 
 impl Tag {
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         &self.0.name
     }
 
-    pub(super) fn attribute(&self, name: &str) -> Option<String> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
         let value = self.0.attributes.get(name.as_bytes())?;
         Some(String::from_utf8_lossy(value).into_owned())
     }
@@ -48,7 +50,7 @@ impl Tag {
     }
 
     /// Whether this word is in an attribute that has words.
-    pub(super) fn has_word(&self, name: &str, word: &str) -> bool {
+    pub(crate) fn has_word(&self, name: &str, word: &str) -> bool {
         self.0.attributes.get(name.as_bytes()).is_some_and(|words| {
             words.split(u8::is_ascii_whitespace).any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
         })
@@ -56,7 +58,7 @@ impl Tag {
 }
 
 /// The pieces of a page, without what only a browser without scripts shows.
-pub(super) fn pieces(page: &[u8]) -> impl Iterator<Item = Piece> {
+pub(crate) fn pieces(page: &[u8]) -> impl Iterator<Item = Piece> {
     let mut emitter = DefaultEmitter::default();
     // Scripts and style sheets within the page are text, whatever stands in them.
     emitter.naively_switch_states(true);
@@ -95,7 +97,7 @@ pub fn read(page: &[u8]) -> Document {
 }
 
 /// The words of a text, on one line.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(WARNING_CHARS).collect()
 }
@@ -135,9 +137,11 @@ impl Reader {
             b"form" if self.form.is_none() => {
                 let is_post = tag.attribute("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
                 let action = tag.attribute("action").filter(|action| !action.trim().is_empty());
-                self.form = Some(Form { action, is_post, fields: Vec::new() });
+                let is_multipart = tag.has_word("enctype", "multipart/form-data");
+                self.form = Some(Form { action, is_post, is_multipart, ..Form::default() });
             }
             b"input" => self.input(tag),
+            b"button" => self.button(tag),
             b"select" => {
                 let list = List {
                     name: field_name(tag),
@@ -151,6 +155,12 @@ impl Reader {
             b"textarea" => self.area = Some((field_name(tag), String::new())),
             b"link" if tag.has_word("rel", "stylesheet") || tag.has_word("rel", "icon") => self.asset(tag, "href"),
             b"script" | b"img" => self.asset(tag, "src"),
+            b"meta" if tag.has_word("http-equiv", "refresh") => {
+                let content = tag.attribute("content").unwrap_or_default();
+                // Behind the seconds there may be another address.
+                let seconds = content.split([';', ',']).next().unwrap_or_default();
+                self.document.refresh_s = seconds.trim().parse().ok();
+            }
             b"div" => self.block(tag),
             _ => {}
         }
@@ -169,7 +179,7 @@ impl Reader {
                 if let Some((Some(name), text)) = self.area.take() {
                     // The first line break after the tag is not part of the text.
                     let value = text.strip_prefix('\n').unwrap_or(&text).to_owned();
-                    self.field(Field { name, value, is_sent: true });
+                    self.field(Field { name, value, is_sent: true, is_file: false });
                 }
             }
             b"div" => self.warning = self.warning.saturating_sub(1),
@@ -198,17 +208,42 @@ impl Reader {
     }
 
     fn input(&mut self, tag: &Tag) {
-        let Some(name) = field_name(tag) else { return };
         let kind = tag.attribute("type").unwrap_or_default().to_ascii_lowercase();
+        if matches!(kind.as_str(), "submit" | "image") {
+            // Of a picture, a browser sends where on it one pressed: nobody asks for that.
+            return self.submitter(tag, kind == "image");
+        }
+        let Some(name) = field_name(tag) else { return };
         let value = tag.attribute("value");
         match kind.as_str() {
-            "submit" | "button" | "image" | "reset" | "file" => {}
+            "button" | "reset" => {}
+            "file" => self.field(Field { name, value: String::new(), is_sent: true, is_file: true }),
             "checkbox" | "radio" => {
                 let is_sent = tag.has("checked");
-                self.field(Field { name, value: value.unwrap_or_else(|| "on".to_owned()), is_sent });
+                self.field(Field { name, value: value.unwrap_or_else(|| "on".to_owned()), is_sent, is_file: false });
             }
-            _ => self.field(Field { name, value: value.unwrap_or_default(), is_sent: true }),
+            _ => self.field(Field { name, value: value.unwrap_or_default(), is_sent: true, is_file: false }),
         }
+    }
+
+    fn button(&mut self, tag: &Tag) {
+        let kind = tag.attribute("type").unwrap_or_default().to_ascii_lowercase();
+        // Whatever else stands there is a button that submits.
+        if !matches!(kind.as_str(), "button" | "reset") {
+            self.submitter(tag, false);
+        }
+    }
+
+    /// A button that submits the form, unless it cannot be pressed.
+    fn submitter(&mut self, tag: &Tag, is_picture: bool) {
+        let Some(form) = self.form.as_mut().filter(|_| !tag.has("disabled")) else { return };
+        let name = if is_picture { None } else { tag.attribute("name") };
+        form.buttons.push(Button {
+            name: name.unwrap_or_default(),
+            value: tag.attribute("value").unwrap_or_default(),
+            action: tag.attribute("formaction").filter(|action| !action.trim().is_empty()),
+            fields_before: form.fields.len(),
+        });
     }
 
     fn option(&mut self, tag: &Tag) {
@@ -235,7 +270,12 @@ impl Reader {
         }
         for option in options {
             let value = option.value.unwrap_or_else(|| short(&option.text));
-            self.field(Field { name: name.clone(), value, is_sent: option.is_chosen && !option.is_disabled });
+            self.field(Field {
+                name: name.clone(),
+                value,
+                is_sent: option.is_chosen && !option.is_disabled,
+                is_file: false,
+            });
         }
     }
 
@@ -268,7 +308,7 @@ fn field_name(tag: &Tag) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::form::encode;
+    use crate::web::form::{Body, Pressed};
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -287,14 +327,42 @@ mod tests {
         "<select name=c multiple><option selected>a<option>b<option selected>c</select>",
         "c=a&c=c"
     )]
-    #[case::area("<textarea name=t>\nline &lt;1&gt;\n</textarea>", "t=line+%3C1%3E%0A")]
+    #[case::area("<textarea name=t>\nline &lt;1&gt;\n</textarea>", "t=line+%3C1%3E%0D%0A")]
     #[case::within_a_script("<script>document.write('<input name=x value=1>')</script>", "")]
     #[case::without_scripts("<noscript><input name=x value=1></noscript>", "")]
     #[case::form_within(r#"<form><input name=a value=1></form><input name=b>"#, "a=1")]
     fn fields_are_sent_as_by_a_browser(#[case] fields: &str, #[case] body: &str) {
         let document = read(format!("<form method=post action='/x'>{fields}</form>").as_bytes());
         assert!(document.forms[0].is_post);
-        assert_eq!(encode(&document.forms[0].filled(&[])), body);
+        assert_eq!(Body::urlencoded(&document.forms[0].filled(&[], None)).text, body);
+    }
+
+    #[rstest]
+    #[case::of_any_type("<button name=go value=1>", "a=1&go=1")]
+    #[case::of_an_unknown_type("<button type=x name=go value=1>", "a=1&go=1")]
+    #[case::as_a_field("<input type=submit name=go value=1>", "a=1&go=1")]
+    #[case::without_a_value("<input type=SUBMIT name=go>", "a=1&go=")]
+    #[case::without_a_name("<button value=1>Go</button>", "a=1")]
+    #[case::a_picture("<input type=image name=go value=1>", "a=1")]
+    #[case::for_scripts_only("<button type=button name=x></button><button type=reset name=y>", "a=1")]
+    #[case::disabled("<button name=x disabled></button><button name=go value=2>", "a=1&go=2")]
+    #[case::the_first("<button name=go value=1></button><button name=go value=2>", "a=1&go=1")]
+    fn a_form_is_submitted_by_its_first_button(#[case] buttons: &str, #[case] body: &str) {
+        let document = read(format!("<form method=post><input name=a value=1>{buttons}</form>").as_bytes());
+        let button = match document.forms[0].pressed(None) {
+            Pressed::Button(button) => Some(button),
+            _ => None,
+        };
+        assert_eq!(Body::urlencoded(&document.forms[0].filled(&[], button)).text, body);
+    }
+
+    #[test]
+    fn a_form_with_a_file_is_one_of_parts() {
+        let page = "<form method=post enctype='Multipart/Form-Data'><input type=file name=photo></form><form></form>";
+        let forms = read(page.as_bytes()).forms;
+        assert_eq!((forms[0].is_multipart, forms[1].is_multipart), (true, false));
+        assert!(Body::multipart(&forms[0].filled(&[], None)).text.contains("name=\"photo\"; filename=\"\"\r\n"));
+        assert_eq!(Body::urlencoded(&forms[0].filled(&[], None)).text, "photo=");
     }
 
     #[test]
@@ -317,6 +385,15 @@ mod tests {
             <img src="/c.png"><img alt="">"#;
         let assets = read(page.as_bytes()).assets;
         assert_eq!(assets.iter().map(String::as_str).collect::<Vec<_>>(), ["/a.css", "/b.js", "/c.png", "/i.ico"]);
+    }
+
+    #[rstest]
+    #[case(r#"<meta http-equiv="refresh" content="10">"#, Some(10))]
+    #[case(r#"<meta http-equiv=Refresh content=" 3; url=/x">"#, Some(3))]
+    #[case(r#"<meta http-equiv="refresh" content="soon">"#, None)]
+    #[case(r#"<meta name="viewport" content="10">"#, None)]
+    fn a_page_may_ask_to_be_loaded_anew(#[case] page: &str, #[case] refresh_s: Option<u64>) {
+        assert_eq!(read(page.as_bytes()).refresh_s, refresh_s);
     }
 
     #[test]

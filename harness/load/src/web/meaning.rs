@@ -75,12 +75,12 @@ fn message(text: &str) -> Message {
     }
 }
 
-/// What a warning on a page without the form that the buyer came for means: sold out, or that the shop
+/// What a warning on a page without the form that the buyer came for, in words, means: sold out, or that the shop
 /// does not know him any more.
 pub fn classify_warning(warning: &str, missing: &str) -> (Classified, Seen) {
     let note = match warning {
-        "" => format!("the page has no form {missing:?}"),
-        _ => format!("the page has no form {missing:?}, but says: {warning}"),
+        "" => format!("the page has no form {missing}"),
+        _ => format!("the page has no form {missing}, but says: {warning}"),
     };
     match message(warning) {
         Message::SoldOut => (Classified::plain(Outcome::Rejected(RejectReason::SoldOut), note), Seen::Nothing),

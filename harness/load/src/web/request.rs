@@ -1,5 +1,6 @@
 //! Requests as a browser sends them.
 
+use super::form::Body;
 use super::session::Session;
 use crate::target::Prepared;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ pub struct Hop {
     /// Where it goes.
     pub url: Url,
     /// The form that is posted; none is a `GET`.
-    pub form: Option<String>,
+    pub form: Option<Body>,
     /// The page that it comes from.
     pub from: Option<Url>,
     /// What it is for.
@@ -41,7 +42,7 @@ impl Hop {
     }
 
     /// A form that is sent.
-    pub fn post(url: Url, form: String, from: Option<Url>, wants: Wants) -> Self {
+    pub fn post(url: Url, form: Body, from: Option<Url>, wants: Wants) -> Self {
         Self { url, form: Some(form), from, wants, redirects: 0 }
     }
 
@@ -57,7 +58,8 @@ impl Hop {
             Some(query) => format!("{}?{query}", self.url.path()),
             None => self.url.path().to_owned(),
         };
-        let mut request = Request::new(Full::new(Bytes::from(self.form.clone().unwrap_or_default())));
+        let mut request =
+            Request::new(Full::new(self.form.as_ref().map(|form| Bytes::from(form.text.clone())).unwrap_or_default()));
         *request.uri_mut() = path.parse::<Uri>().ok()?;
         let headers = request.headers_mut();
         headers.insert(header::HOST, target.host().clone());
@@ -87,8 +89,8 @@ impl Hop {
         if let Some(cookies) = session.cookies(&self.url).and_then(|text| HeaderValue::from_str(&text).ok()) {
             headers.insert(header::COOKIE, cookies);
         }
-        if self.form.is_some() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(form) = &self.form {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&form.content_type).ok()?);
             // Django compares it with the host, so that no other page can send the form.
             headers.insert(
                 header::ORIGIN,

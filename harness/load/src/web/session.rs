@@ -1,12 +1,13 @@
 //! One visit of a shop: cookies, the page that is open, and what the browser has fetched already.
 
 use super::cookies::Jar;
-use super::form::Form;
+use super::form::{Button, Form, Pressed};
 use super::html::Document;
 use crate::target::{Entry, Prepared, Scheme};
 use crate::wire::Answer;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use url::Url;
@@ -18,6 +19,35 @@ pub struct Page {
     pub url: Url,
     /// Its forms.
     pub forms: Vec<Form>,
+}
+
+/// Which form a step submits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// A part of its address.
+    pub part: String,
+    /// The button that is pressed, `NAME` or `NAME=VALUE`; none is the first.
+    pub button: Option<String>,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.button {
+            Some(button) => write!(f, "{:?} with the button {button:?}", self.part),
+            None => write!(f, "{:?}", self.part),
+        }
+    }
+}
+
+/// A form that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The form.
+    pub form: &'a Form,
+    /// The button that submits it; none where it has none.
+    pub button: Option<&'a Button>,
+    /// Where it goes.
+    pub url: Url,
 }
 
 /// A visit.
@@ -101,21 +131,27 @@ impl Session {
         self.resolve(&self.origin, path)
     }
 
-    /// The first posted form of the open page whose address has this part, with its address.
-    pub fn form(&self, part: &str) -> Option<(&Form, Url)> {
+    /// The first posted form of the open page that is the wanted one.
+    pub fn form(&self, wanted: &Wanted) -> Option<Found<'_>> {
         let page = self.page.as_ref()?;
-        self.form_of(&page.url, &page.forms, part)
+        self.form_of(&page.url, &page.forms, wanted)
     }
 
     /// The same of another page.
-    pub fn form_of<'a>(&self, url: &Url, forms: &'a [Form], part: &str) -> Option<(&'a Form, Url)> {
+    pub fn form_of<'a>(&self, url: &Url, forms: &'a [Form], wanted: &Wanted) -> Option<Found<'a>> {
         forms.iter().filter(|form| form.is_post).find_map(|form| {
-            let target = match &form.action {
+            let button = match form.pressed(wanted.button.as_deref()) {
+                Pressed::Button(button) => Some(button),
+                Pressed::Enter => None,
+                Pressed::Missing => return None,
+            };
+            let action = button.and_then(|button| button.action.as_ref()).or(form.action.as_ref());
+            let target = match action {
                 Some(action) => self.resolve(url, action)?,
                 None => url.clone(),
             };
             let address = format!("{}?{}", target.path(), target.query().unwrap_or_default());
-            address.contains(part).then_some((form, target))
+            address.contains(&wanted.part).then_some(Found { form, button, url: target })
         })
     }
 
@@ -141,6 +177,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::target::{ApiToken, Target, Trust};
+    use crate::web::form::Body;
     use crate::web::html;
     use crate::web::request::{Hop, Wants};
     use rstest::rstest;
@@ -186,11 +223,25 @@ mod tests {
             <form method=post></form><form method=post action="http://evil.example/"></form>"#;
         let url = session.at("/org/fair/").expect("a page");
         session.turn_to(url, html::read(page.as_bytes()));
-        let path = |part| session.form(part).map(|(_, url)| url.path().to_owned());
+        let wanted = |part: &str, button: Option<&str>| Wanted { part: part.into(), button: button.map(str::to_owned) };
+        let path = |part| session.form(&wanted(part, None)).map(|found| found.url.path().to_owned());
         assert_eq!(path("cart/add").as_deref(), Some("/org/fair/cart/add"));
         assert_eq!(path("").as_deref(), Some("/org/fair/cart/add"));
         assert_eq!(path("/org/fair/?").as_deref(), Some("/org/fair/"));
         assert_eq!((path("search"), path("evil")), (None, None));
+        assert_eq!(session.form(&wanted("cart/add", Some("extend"))), None, "it has no such button");
+    }
+
+    #[test]
+    fn a_button_may_send_its_form_elsewhere() {
+        let mut session = session();
+        let page =
+            r#"<form method=post action="cart/add"><button name=a><button name=b formaction="cart/remove"></form>"#;
+        let url = session.at("/org/fair/").expect("a page");
+        session.turn_to(url, html::read(page.as_bytes()));
+        let wanted = Wanted { part: "cart/".into(), button: Some("b".into()) };
+        assert_eq!(session.form(&wanted).expect("a form").url.path(), "/org/fair/cart/remove");
+        assert_eq!(wanted.to_string(), r#""cart/" with the button "b""#);
     }
 
     #[test]
@@ -208,7 +259,7 @@ mod tests {
             (&plain, "http://shop.example:8443/org/fair/", None),
         ] {
             session.enter(&target, entry);
-            let hop = Hop::post(url.clone(), String::new(), Some(url.clone()), Wants::Page);
+            let hop = Hop::post(url.clone(), Body::urlencoded(&[]), Some(url.clone()), Wants::Page);
             let request = hop.request(&target, &session).expect("a request");
             let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
             assert_eq!((header("referer"), header("cookie")), (Some(address), cookies));
