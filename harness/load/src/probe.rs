@@ -1,5 +1,7 @@
 //! Single exchanges before and beside a load: is the shop there, and does it sell?
 
+mod page;
+
 use crate::buyer::settle;
 use crate::clock::RunClock;
 use crate::journey::judge_order;
@@ -9,10 +11,13 @@ use crate::wire::{Answer, Cut, Failure, Keep, Link, Way};
 use bytes::Bytes;
 use firedrill_core::history::{Attempt, AttemptKind};
 use firedrill_core::ids::{BuyerId, OpId};
+use firedrill_core::load::Journey;
 use http_body_util::Full;
 use hyper::Request;
+use page::EventPage;
 use serde::Deserialize;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Numbers of operations from here on are the runner's readiness probes; the load counts from 0.
 pub const PROBE_OPS_FROM: u64 = 1 << 62;
@@ -92,6 +97,92 @@ pub enum PreflightError {
         /// The answer in short.
         answer: String,
     },
+    /// Something is to be bought or shown by the API, and there is no token.
+    #[error(
+        "the journeys use the API, which answers nobody without a token. Give the token that the seed file made for organizer {organizer:?}, or walk journeys of pages only"
+    )]
+    NoToken {
+        /// The organizer.
+        organizer: String,
+    },
+    /// The page is somebody else's.
+    #[error(
+        "{page} is no page of a Pretix ({status}): {answer}. Check the URL: it must be that of the shop, without a path"
+    )]
+    Stranger {
+        /// Where it was asked for.
+        page: String,
+        /// HTTP status.
+        status: u16,
+        /// The answer in short.
+        answer: String,
+    },
+    /// The shop sends its visitors elsewhere.
+    #[error(
+        "{page} sends its visitors to {to:?}, which is not this shop. Give the URL and the host (--host) that it calls its own"
+    )]
+    Elsewhere {
+        /// Where it was asked for.
+        page: String,
+        /// Where it leads.
+        to: String,
+    },
+    /// 404 of a Pretix.
+    #[error(
+        "{page} does not exist (404): the shop has no such event. Check the slugs of organizer and event and the seed file"
+    )]
+    NoEvent {
+        /// Where it was asked for.
+        page: String,
+    },
+    /// 403.
+    #[error(
+        "{page} is closed to the public (403): {answer}. The shop is not live: take it live, as `live` in the seed file does"
+    )]
+    NotLive {
+        /// Where it was asked for.
+        page: String,
+        /// The answer in short.
+        answer: String,
+    },
+    /// There is none left.
+    #[error(
+        "item {item_id} is sold out, says {page}: nobody can buy it. Enlarge its quota, choose another item, or walk a journey that only looks"
+    )]
+    SoldOut {
+        /// Where it was asked for.
+        page: String,
+        /// The item.
+        item_id: u64,
+    },
+    /// It is not on the page.
+    #[error("{page} does not offer item {item_id}{}. Check the item's number, that it is active, and that sales have begun and not ended", said(.warning))]
+    NotOffered {
+        /// Where it was asked for.
+        page: String,
+        /// The item.
+        item_id: u64,
+        /// What the page says, if anything.
+        warning: String,
+    },
+    /// An error instead of the page.
+    #[error(
+        "{page} answered {status} instead of the event's page: {answer}. Are its database and Redis up? Look at its log"
+    )]
+    Page {
+        /// Where it was asked for.
+        page: String,
+        /// HTTP status.
+        status: u16,
+        /// The answer in short.
+        answer: String,
+    },
+    /// The target's `Host` header is no host.
+    #[error("{host:?} is no host: pages have no address. Give the host of the shop's site URL, or localhost")]
+    NoHost {
+        /// The header.
+        host: String,
+    },
     /// Anything else.
     #[error(
         "{entry} answered {status} instead of the item: {answer}. Is it a Pretix, and are its database and Redis up? Look at its log"
@@ -106,22 +197,67 @@ pub enum PreflightError {
     },
 }
 
-/// Asks the first entry point that can be reached for the item, which shows whether host, token, event and
-/// item fit together. Takes at most `deadline`.
+/// What of a shop a load uses, and what is looked at before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Uses {
+    /// Pages, as a browser sees them.
+    pub pages: bool,
+    /// The API, which needs a token.
+    pub api: bool,
+    /// Whether anything is bought, so that there must be something to buy.
+    pub buys: bool,
+}
+
+impl Uses {
+    /// What these journeys use.
+    pub fn of<'a>(journeys: impl IntoIterator<Item = &'a Journey>) -> Self {
+        journeys.into_iter().fold(Self::default(), |uses, journey| Self {
+            pages: uses.pages || journey.uses_pages(),
+            api: uses.api || journey.uses_api(),
+            buys: uses.buys || journey.buys(),
+        })
+    }
+}
+
+/// Looks whether the load can begin, at the first entry point that can be reached: the event's public page for
+/// journeys with pages, the item by the API for those that use it. Takes at most `deadline`.
 ///
 /// # Errors
 /// A [`PreflightError`] that says what is wrong and what to do.
-pub async fn preflight(target: &Target, deadline: Duration) -> Result<(), PreflightError> {
+pub async fn preflight(target: &Target, uses: Uses, deadline: Duration) -> Result<(), PreflightError> {
     let prepared = target.prepare()?;
-    let ends = tokio::time::Instant::now() + deadline;
-    let mut last = String::new();
+    let ends = Instant::now() + deadline;
+    if uses.pages {
+        let page = EventPage::new(&prepared, uses)?;
+        first_answer(&prepared, ends, deadline, async |entry, ends| page.look(entry, ends).await).await??;
+    }
+    if uses.api && !prepared.has_token() {
+        return Err(PreflightError::NoToken { organizer: target.organizer.clone() });
+    }
+    if uses.api {
+        first_answer(&prepared, ends, deadline, async |entry, ends| {
+            let answer = exchange_once(&prepared.way(entry), prepared.get_item(), Keep::ANSWER, ends).await?;
+            Ok(check_item(&prepared, entry, &answer))
+        })
+        .await??;
+    }
+    Ok(())
+}
+
+/// What the first entry point that answers says; each has an equal share of the time that is left.
+async fn first_answer<T>(
+    prepared: &Prepared,
+    ends: Instant,
+    deadline: Duration,
+    mut ask: impl AsyncFnMut(&Entry, Instant) -> Result<T, Failure>,
+) -> Result<T, PreflightError> {
     let entries = prepared.entries();
+    let mut last = String::new();
     for (index, entry) in entries.iter().enumerate() {
-        let left = ends.saturating_duration_since(tokio::time::Instant::now());
-        // Each entry point gets an equal share of what is left.
+        let left = ends.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(entries.len() - index).unwrap_or(u32::MAX).max(1);
-        match exchange_once(&prepared.way(entry), prepared.get_item(), share).await {
-            Ok(answer) => return check_item(&prepared, entry, &answer),
+        match ask(entry, Instant::now() + share).await {
+            Ok(answer) => return Ok(answer),
             Err(failure) => last = failure.text,
         }
     }
@@ -180,7 +316,7 @@ pub async fn purchase_once(
     let email = email_of(&code);
     let request = prepared.post_order(prepared.order_body(&code, &email));
     let started = clock.now();
-    let exchanged = exchange_once(&prepared.way(entry), request, deadline).await;
+    let exchanged = exchange_once(&prepared.way(entry), request, Keep::ANSWER, Instant::now() + deadline).await;
     let ended = clock.now();
     let kind = AttemptKind::Purchase;
     let (status, result) = settle(&exchanged, |answer| judge_order(kind, answer));
@@ -205,12 +341,19 @@ pub async fn purchase_once(
 }
 
 /// One exchange on a connection of its own.
-async fn exchange_once(way: &Way, request: Request<Full<Bytes>>, deadline: Duration) -> Result<Answer, Failure> {
-    let ends = tokio::time::Instant::now() + deadline;
+async fn exchange_once(way: &Way, request: Request<Full<Bytes>>, keep: Keep, ends: Instant) -> Result<Answer, Failure> {
     let cut = || async move {
         tokio::time::sleep_until(ends).await;
         Cut::Timeout
     };
-    let mut link = Link::open(way, deadline, cut()).await?;
-    link.exchange(request, Keep::ANSWER, cut()).await
+    let mut link = Link::open(way, ends.saturating_duration_since(Instant::now()), cut()).await?;
+    link.exchange(request, keep, cut()).await
+}
+
+/// What a page says, as part of a sentence.
+fn said(warning: &str) -> String {
+    match warning {
+        "" => String::new(),
+        _ => format!(", but says: {warning}"),
+    }
 }

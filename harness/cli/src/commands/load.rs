@@ -7,7 +7,7 @@ use crate::{home, progress};
 use anyhow::{Context, Result, bail};
 use firedrill_core::load::{Curve, Gaps, Journey, Load, Mix, Users};
 use firedrill_load::stats::{Breakdown, Percentiles};
-use firedrill_load::{ApiToken, Entry, LoadView, Scheme, Snapshot, Target, Trust, preflight};
+use firedrill_load::{ApiToken, Entry, LoadView, Scheme, Snapshot, Target, Trust, Uses, preflight};
 use firedrill_runner::journeys;
 use firedrill_runner::standalone::{Ran, Standalone};
 use std::collections::BTreeMap;
@@ -30,9 +30,8 @@ pub(crate) async fn load(args: &LoadArgs) -> Result<Exit, Failure> {
     let journeys = journeys::read(&home::journeys(), &mix).map_err(Failure::usage)?;
     let sla = home::sla(&args.sla).map_err(Failure::usage)?;
     let load = asked(args, mix, &journeys).map_err(Failure::usage)?;
-    if journeys.iter().any(|(journey, _)| !journey.is_by_web()) || !args.token.is_empty() {
-        preflight(&target, PREFLIGHT_DEADLINE).await?;
-    }
+    let uses = Uses::of(journeys.iter().map(|(journey, _)| journey));
+    preflight(&target, uses, PREFLIGHT_DEADLINE).await?;
     let standalone = Standalone {
         target,
         load,
