@@ -220,7 +220,7 @@ impl Uses {
 }
 
 /// Looks whether the load can begin, at the first entry point that can be reached: the event's public page for
-/// journeys with pages, the item by the API for those that use it. Takes at most `deadline`.
+/// journeys with pages, the item by the API where there is a token. Takes at most `deadline`.
 ///
 /// # Errors
 /// A [`PreflightError`] that says what is wrong and what to do.
@@ -234,7 +234,8 @@ pub async fn preflight(target: &Target, uses: Uses, deadline: Duration) -> Resul
     if uses.api && !prepared.has_token() {
         return Err(PreflightError::NoToken { organizer: target.organizer.clone() });
     }
-    if uses.api {
+    // Journeys of pages do without, but by a token that is given orders in doubt are searched for.
+    if prepared.has_token() {
         first_answer(&prepared, ends, deadline, async |entry, ends| {
             let answer = exchange_once(&prepared.way(entry), prepared.get_item(), Keep::ANSWER, ends).await?;
             Ok(check_item(&prepared, entry, &answer))

@@ -90,6 +90,15 @@ async fn a_wrong_page_is_explained(#[case] status: u16, #[case] body: &str, #[ca
 }
 
 #[tokio::test]
+async fn a_token_that_is_given_is_tried_after_the_page() {
+    let page = r#"<form method="post" action="/org/fair/cart/add"><input name="item_5">"#;
+    let refused = Act::Answer(401, "", r#"{"detail":"Invalid token."}"#);
+    let shop = Shop::open([Act::Answer(200, "", page), refused]).await;
+    let error = preflight(&target(&[("web-1", shop.addr)]), PAGES, DEADLINE).await.expect_err("a wrong token");
+    assert!(error.to_string().contains("refused the API token (401)"), "{error}");
+}
+
+#[tokio::test]
 async fn who_only_looks_may_look_at_what_is_sold_out() {
     let page = r#"<form method="post" action="/org/fair/cart/add"><article id="item-5"><b class="gone">SOLD OUT"#;
     let shop = Shop::open([Act::Answer(200, "", page)]).await;
