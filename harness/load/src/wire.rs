@@ -47,8 +47,9 @@ impl Keep {
     pub const ANSWER: Self = Self::Body { max_bytes: 256 * 1024 };
 }
 
-/// Read buffer of a connection, in bytes: hyper's smallest is 8 KB, and it grows up to this.
-const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// Read buffer of a connection, in bytes: hyper's smallest is 8 KB, and it grows up to this. A buyer with assets has
+/// six, which stay as large as they ever were: with 64 KB each, reading a page cost more memory than all else.
+const MAX_BUFFER_BYTES: usize = 16 * 1024;
 
 /// What a record says of an exchange whose time was up.
 pub(crate) const TIMEOUT: &str = "timeout";

@@ -5,10 +5,12 @@
 //! bench_load step URL [CONNECTIONS [SECONDS]]    orders with cookies, JSON and a history on disk, closed model
 //! bench_load open URL RATE [SECONDS [BUYERS]]    GETs at a rate, open model: start lag and latency
 //! bench_load users URL COUNT                     memory of a virtual user: idle, and in use
+//! bench_load memory COUNT pages|assets           memory of a buyer in the browser, with a page open
 //! ```
 //!
 //! Prints one JSON object. `cpu_s_per_100k` is user plus system time of this process, for all that it does.
 
+mod browser;
 mod journeys;
 mod measure;
 
@@ -36,8 +38,7 @@ const BUYERS_PER_RATE: f64 = 2.0;
 /// How long the last operations may take, once the time is over.
 const DRAIN: Duration = Duration::from_secs(30);
 
-const USAGE: &str =
-    "bench_load get|step URL [CONNECTIONS [SECONDS]] | open URL RATE [SECONDS [BUYERS]] | users URL COUNT";
+const USAGE: &str = "bench_load get|step URL [CONNECTIONS [SECONDS]] | open URL RATE [SECONDS [BUYERS]] | users URL COUNT | memory COUNT pages|assets";
 
 fn main() -> Result<(), Failed> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -50,6 +51,13 @@ fn main() -> Result<(), Failed> {
 
 async fn work(args: &[String]) -> Result<Value, Failed> {
     let number = |index: usize, default: f64| args.get(index).map_or(Ok(default), |text| text.parse::<f64>());
+    match (args.first().map(String::as_str), args.get(2).map(String::as_str)) {
+        (Some("memory"), Some(what @ ("pages" | "assets"))) => {
+            return browser::memory(number(1, 1_000.0)? as u32, what == "assets").await;
+        }
+        (Some("serve"), _) => return browser::serve().await,
+        _ => {}
+    }
     let (Some(mode), Some(url)) = (args.first(), args.get(1)) else { return Err(USAGE.into()) };
     let place = Place::parse(url)?;
     match mode.as_str() {

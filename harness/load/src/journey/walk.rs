@@ -104,13 +104,14 @@ impl<'a> Walk<'a> {
     }
 
     async fn step(&mut self, action: &'a Action) -> Step {
+        // Elsewhere while it lasts, so that buyers who read or are idle have no room for the largest of them.
         match action {
-            Action::Page(page) => self.page(page).await,
-            Action::Submit(submit) if submit.purchase => self.purchase(submit).await,
-            Action::Submit(submit) => self.submit(submit).await,
-            Action::Order(order) => self.order(order).await,
-            Action::LookUp(look_up) => self.look_up(look_up).await,
-            Action::Redeem(redeem) => self.redeem(redeem).await,
+            Action::Page(page) => Box::pin(self.page(page)).await,
+            Action::Submit(submit) if submit.purchase => Box::pin(self.purchase(submit)).await,
+            Action::Submit(submit) => Box::pin(self.submit(submit)).await,
+            Action::Order(order) => Box::pin(self.order(order)).await,
+            Action::LookUp(look_up) => Box::pin(self.look_up(look_up)).await,
+            Action::Redeem(redeem) => Box::pin(self.redeem(redeem)).await,
             Action::Wait(wait) => self.pause(*wait).await,
         }
     }
