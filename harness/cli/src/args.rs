@@ -121,13 +121,14 @@ pub(crate) struct CapacityArgs {
     /// Agreement: a name below `fixtures/sla/`, or a path.
     #[arg(long, default_value = "gic-2020")]
     pub(crate) sla: String,
-    /// What buyers do: a file below `fixtures/journeys/` without its ending.
+    /// What buyers do: a file below `fixtures/journeys/` without its ending; several by weight:
+    /// `order-api=3,check-in=1`.
     #[arg(long, default_value = "order-api")]
     pub(crate) journey: String,
     /// Event of the seed file; `open` has no limit, so that no lock of a quota is taken.
     #[arg(long, default_value = "fair")]
     pub(crate) event: String,
-    /// Item of that event.
+    /// Item of that event; several by weight: `Paid=3,Free=1`.
     #[arg(long, default_value = "Paid")]
     pub(crate) item: String,
     /// Rate of the first trial, in purchases per second.
@@ -180,10 +181,10 @@ pub(crate) struct LoadArgs {
     /// Short name of the event.
     #[arg(long)]
     pub(crate) event: String,
-    /// Number of the item to buy.
+    /// Number of the item to buy; several by weight: `5=3,6=1`.
     #[arg(long)]
-    pub(crate) item: u64,
-    /// Price of the item.
+    pub(crate) item: String,
+    /// Price that is sent for an order by the API.
     #[arg(long, default_value = "23.00")]
     pub(crate) price: String,
     /// API token with the right to write orders. Journeys in the browser do without, but then nobody can find

@@ -3,9 +3,10 @@
 
 use anyhow::{Context, Result};
 use firedrill_core::drill::Written;
-use firedrill_core::load::Point;
+use firedrill_core::load::{Mix, Point};
 use firedrill_core::sla::Sla;
 use firedrill_core::source::{Source, parse_yaml};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The folder that has `topologies/` and `fixtures/`.
@@ -56,6 +57,20 @@ pub(crate) fn drill(name: &str) -> Result<Written> {
 pub(crate) fn profile(name: &str) -> Result<Vec<Point>> {
     let path = by_name_or_path(name, || home().join("fixtures/profiles").join(format!("{name}.yaml")));
     Ok(parse_yaml(&read(&path, "profile")?)?)
+}
+
+/// One name, or several with weights: `order-api=3,check-in=1`.
+pub(crate) fn mix(text: &str) -> Result<Mix> {
+    if !text.contains([',', '=']) {
+        return Ok(Mix::One(text.to_owned()));
+    }
+    let mut parts = BTreeMap::new();
+    for part in text.split(',') {
+        let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
+        let weight = weight.parse().with_context(|| format!("{part:?}: the weight is no whole number"))?;
+        parts.insert(name.trim().to_owned(), weight);
+    }
+    Ok(Mix::Several(parts))
 }
 
 fn by_name_or_path(name: &str, by_name: impl FnOnce() -> PathBuf) -> PathBuf {

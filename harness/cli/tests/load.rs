@@ -55,7 +55,10 @@ fn what_is_sold_is_what_the_shop_sold() {
     assert_eq!(json["sold"], shop.sold(), "{json}");
     assert_eq!(confirmed, shop.sold());
     assert!((35..=41).contains(&shop.sold()), "20 a second for 2 s: {json}");
-    assert_eq!((&json["void"], json["timing"]["whole operations"]["latency"]["count"].as_u64()), (&serde_json::Value::Null, Some(confirmed)));
+    assert_eq!(
+        (&json["void"], json["timing"]["whole operations"]["latency"]["count"].as_u64()),
+        (&serde_json::Value::Null, Some(confirmed))
+    );
     let output = check(load(runs.path(), &shop.url(), &["--rate", "20"]), 0, &["sold, 0 sold out", "errors: none"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("users"), "live figures go to the other stream");
 }

@@ -14,7 +14,7 @@ use firedrill_core::load::{Journey, Load};
 use firedrill_core::source::Source;
 use firedrill_load::journey::Script;
 use firedrill_load::money::parse_cents;
-use firedrill_load::{ApiToken, Entry, RunClock, Scheme, Settings, Target, Trust, start_journey};
+use firedrill_load::{ApiToken, Entry, Item, RunClock, Scheme, Settings, Target, Trust, start_journey};
 use std::error::Error;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -37,8 +37,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         host_header: host.clone(),
         organizer: organizer.clone(),
         event: event.clone(),
-        item_id: item.parse()?,
-        price_cents: parse_cents(price).ok_or("PRICE is for example 23.00")?,
+        items: vec![(
+            Item { id: item.parse()?, price_cents: parse_cents(price).ok_or("PRICE is for example 23.00")? },
+            1,
+        )],
         api_token: ApiToken::new(std::env::var("API_TOKEN").unwrap_or_default()),
         trust: Trust::Public,
     };

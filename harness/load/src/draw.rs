@@ -43,9 +43,50 @@ impl Draws {
     }
 }
 
+/// Things by weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Weighted<T> {
+    /// Each with the sum of the weights up to its own.
+    parts: Vec<(u64, T)>,
+}
+
+impl<T> Weighted<T> {
+    /// These things; those of weight 0 are left out. None where nothing is left.
+    pub(crate) fn new(things: impl IntoIterator<Item = (T, u32)>) -> Option<Self> {
+        let mut sum = 0;
+        let mut parts = Vec::new();
+        for (thing, weight) in things.into_iter().filter(|(_, weight)| *weight > 0) {
+            sum += u64::from(weight);
+            parts.push((sum, thing));
+        }
+        (!parts.is_empty()).then_some(Self { parts })
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.parts.iter().map(|(_, thing)| thing)
+    }
+
+    /// The one that a number, any number, falls on.
+    pub(crate) fn choose(&self, drawn: u64) -> &T {
+        let total = self.parts.last().map_or(1, |(sum, _)| *sum);
+        let index = self.parts.partition_point(|(sum, _)| *sum <= drawn % total);
+        &self.parts[index.min(self.parts.len() - 1)].1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn things_are_chosen_by_weight() {
+        let things = Weighted::new([('a', 3), ('b', 0), ('c', 1)]).expect("some");
+        let chosen: String = (0..8).map(|drawn| *things.choose(drawn)).collect();
+        assert_eq!(chosen, "aaacaaac");
+        assert_eq!(things.iter().collect::<String>(), "ac");
+        assert_eq!(Weighted::new([('a', 0)]), None);
+    }
 
     #[test]
     fn the_draws_are_those_of_splitmix64() {

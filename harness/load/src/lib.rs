@@ -46,4 +46,4 @@ pub use probe::{PROBE_BUYER, PROBE_OPS_FROM, PreflightError, Uses, preflight, pu
 pub use run::{Drained, LoadHandle, LoadView, StartError, start_journey};
 pub use settings::Settings;
 pub use stats::{Answer, Breakdown, Snapshot};
-pub use target::{ApiToken, Entry, Scheme, Target, TargetError, Trust};
+pub use target::{ApiToken, Entry, Item, Scheme, Target, TargetError, Trust};

@@ -236,11 +236,14 @@ pub async fn preflight(target: &Target, uses: Uses, deadline: Duration) -> Resul
     }
     // Journeys of pages do without, but by a token that is given orders in doubt are searched for.
     if prepared.has_token() {
-        first_answer(&prepared, ends, deadline, async |entry, ends| {
-            let answer = exchange_once(&prepared.way(entry), prepared.get_item(), Keep::ANSWER, ends).await?;
-            Ok(check_item(&prepared, entry, &answer))
-        })
-        .await??;
+        for item in prepared.items() {
+            first_answer(&prepared, ends, deadline, async |entry, ends| {
+                let request = prepared.get_item(item);
+                let answer = exchange_once(&prepared.way(entry), request, Keep::ANSWER, ends).await?;
+                Ok(check_item(&prepared, entry, item.id, &answer))
+            })
+            .await??;
+        }
     }
     Ok(())
 }
@@ -267,7 +270,7 @@ async fn first_answer<T>(
     Err(PreflightError::Unreachable { entries, waited_ms: deadline.as_millis(), last })
 }
 
-fn check_item(prepared: &Prepared, entry: &Entry, answer: &Answer) -> Result<(), PreflightError> {
+fn check_item(prepared: &Prepared, entry: &Entry, item_id: u64, answer: &Answer) -> Result<(), PreflightError> {
     #[derive(Deserialize)]
     struct Item {
         id: u64,
@@ -276,7 +279,6 @@ fn check_item(prepared: &Prepared, entry: &Entry, answer: &Answer) -> Result<(),
     let target = prepared.target();
     let entry = entry.to_string();
     let (organizer, event) = (target.organizer.clone(), target.event.clone());
-    let item_id = target.item_id;
     let status = answer.status.as_u16();
     let short = || {
         let text = String::from_utf8_lossy(&answer.body);
@@ -315,7 +317,8 @@ pub async fn purchase_once(
     let prepared = target.prepare()?;
     let code = codes.code(op);
     let email = email_of(&code);
-    let request = prepared.post_order(prepared.order_body(&code, &email));
+    let item = prepared.item_of(0, op);
+    let request = prepared.post_order(prepared.order_body(item, &code, &email));
     let started = clock.now();
     let exchanged = exchange_once(&prepared.way(entry), request, Keep::ANSWER, Instant::now() + deadline).await;
     let ended = clock.now();

@@ -1,10 +1,11 @@
 //! The shop that is bought from: entry points, event, item and token.
 
+use crate::draw::{Weighted, mix};
 use crate::money::format_cents;
 pub use crate::wire::Trust;
 use crate::wire::{Tls, TlsError, Way};
 use bytes::Bytes;
-use firedrill_core::ids::NodeName;
+use firedrill_core::ids::{NodeName, OpId};
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Uri};
@@ -55,6 +56,18 @@ impl fmt::Display for Entry {
     }
 }
 
+/// Keeps the choice of an item apart from everything else that is drawn from the seed.
+const CHOICE: u64 = 0x6974_656d_735f_6f66;
+
+/// Something that is bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Its primary key.
+    pub id: u64,
+    /// Price sent for it, in cents.
+    pub price_cents: i64,
+}
+
 /// The shop that is bought from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -66,10 +79,8 @@ pub struct Target {
     pub organizer: String,
     /// Slug of the event.
     pub event: String,
-    /// Primary key of the item that is bought.
-    pub item_id: u64,
-    /// Price sent for it, in cents.
-    pub price_cents: i64,
+    /// What is bought, by weight: each purchase is of one of them.
+    pub items: Vec<(Item, u32)>,
     /// Token with permission to write orders of the event.
     pub api_token: ApiToken,
     /// Whose certificates are trusted, where entry points speak HTTPS.
@@ -99,6 +110,9 @@ pub enum TargetError {
     /// HTTPS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Nothing to buy.
+    #[error("the target has no item with a weight above 0: nothing would be bought; name one")]
+    NoItems,
     /// A negative price.
     #[error("the target's price is {}: give 0 or more", format_cents(*.0))]
     Price(i64),
@@ -108,6 +122,7 @@ pub enum TargetError {
 #[derive(Debug, Clone)]
 pub struct Prepared {
     target: Target,
+    items: Weighted<Item>,
     host: HeaderValue,
     authorization: HeaderValue,
     event_path: String,
@@ -125,9 +140,10 @@ impl Target {
         if self.entries.is_empty() {
             return Err(TargetError::NoEntries);
         }
-        if self.price_cents < 0 {
-            return Err(TargetError::Price(self.price_cents));
+        if let Some((item, _)) = self.items.iter().find(|(item, _)| item.price_cents < 0) {
+            return Err(TargetError::Price(item.price_cents));
         }
+        let items = Weighted::new(self.items.iter().copied()).ok_or(TargetError::NoItems)?;
         check_slug("organizer", &self.organizer)?;
         check_slug("event", &self.event)?;
         let host =
@@ -139,7 +155,7 @@ impl Target {
         let orders_uri = parse_uri(&format!("{event_path}/orders/"))?;
         let is_https = self.entries.iter().any(|entry| entry.scheme == Scheme::Https);
         let tls = if is_https { Some(Tls::new(&self.host_header, &self.trust)?) } else { None };
-        Ok(Prepared { target: self.clone(), host, authorization, event_path, orders_uri, tls })
+        Ok(Prepared { target: self.clone(), items, host, authorization, event_path, orders_uri, tls })
     }
 }
 
@@ -189,10 +205,20 @@ impl Prepared {
         self.request(Method::GET, uri, Bytes::new())
     }
 
+    /// What an operation buys. It depends on seed and operation only.
+    pub fn item_of(&self, seed: u64, op: OpId) -> Item {
+        *self.items.choose(mix(seed ^ mix(op.0 ^ CHOICE)))
+    }
+
+    /// All that is bought; there is at least one.
+    pub fn items(&self) -> impl Iterator<Item = Item> {
+        self.items.iter().copied()
+    }
+
     /// `GET items/ID/`: whether event, item and token fit together.
-    pub fn get_item(&self) -> Request<Full<Bytes>> {
-        let uri = parse_uri(&format!("{}/items/{}/", self.event_path, self.target.item_id))
-            .unwrap_or_else(|_| self.orders_uri.clone());
+    pub fn get_item(&self, item: Item) -> Request<Full<Bytes>> {
+        let uri =
+            parse_uri(&format!("{}/items/{}/", self.event_path, item.id)).unwrap_or_else(|_| self.orders_uri.clone());
         self.request(Method::GET, uri, Bytes::new())
     }
 
@@ -230,12 +256,12 @@ impl Prepared {
 
     /// The body of an order of one ticket: pending, paid by hand, no mail, and the code once more in
     /// `api_meta`, where SQL finds it even if the shop changed the code.
-    pub fn order_body(&self, code: &str, email: &str) -> Bytes {
-        Bytes::from(self.order_json(code, email).to_string())
+    pub fn order_body(&self, item: Item, code: &str, email: &str) -> Bytes {
+        Bytes::from(self.order_json(item, code, email).to_string())
     }
 
     /// The same before it is written, for those who want more of it.
-    pub fn order_json(&self, code: &str, email: &str) -> serde_json::Value {
+    pub fn order_json(&self, item: Item, code: &str, email: &str) -> serde_json::Value {
         serde_json::json!({
             "code": code,
             "email": email,
@@ -245,7 +271,7 @@ impl Prepared {
             "status": "n",
             "send_email": false,
             "api_meta": {"hid": code},
-            "positions": [{"item": self.target.item_id, "price": format_cents(self.target.price_cents)}],
+            "positions": [{"item": item.id, "price": format_cents(item.price_cents)}],
         })
     }
 
@@ -268,14 +294,15 @@ impl Prepared {
 mod tests {
     use super::*;
 
+    const TICKET: Item = Item { id: 5, price_cents: 2_300 };
+
     fn target() -> Target {
         Target {
             entries: vec![Entry { name: "web-1".into(), addr: ([127, 0, 0, 1], 80).into(), scheme: Scheme::Http }],
             host_header: "localhost".to_owned(),
             organizer: "org".to_owned(),
             event: "fair".to_owned(),
-            item_id: 5,
-            price_cents: 2300,
+            items: vec![(TICKET, 1)],
             api_token: ApiToken::new("geheim"),
             trust: Trust::Public,
         }
@@ -284,7 +311,7 @@ mod tests {
     #[test]
     fn requests_carry_host_token_and_paths() {
         let prepared = target().prepare().expect("a sound target");
-        let post = prepared.post_order(prepared.order_body("AB37", "ab37@buyers.example.org"));
+        let post = prepared.post_order(prepared.order_body(TICKET, "AB37", "ab37@buyers.example.org"));
         assert_eq!(post.uri(), "/api/v1/organizers/org/events/fair/orders/");
         assert_eq!(post.headers()[header::HOST], "localhost");
         assert_eq!(post.headers()[header::AUTHORIZATION], "Token geheim");
@@ -296,7 +323,7 @@ mod tests {
     #[test]
     fn the_order_names_code_token_and_price_as_text() {
         let prepared = target().prepare().expect("a sound target");
-        let body = prepared.order_body("AB37", "ab37@buyers.example.org");
+        let body = prepared.order_body(TICKET, "AB37", "ab37@buyers.example.org");
         let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(json["code"], "AB37");
         assert_eq!(json["api_meta"]["hid"], "AB37");
@@ -328,7 +355,20 @@ mod tests {
         assert!(matches!(slug.prepare(), Err(TargetError::Slug { field: "event", .. })));
         let token = Target { api_token: ApiToken::new("a\nb"), ..target() };
         assert_eq!(token.prepare().err(), Some(TargetError::Header { field: "api_token" }));
-        let price = Target { price_cents: -1, ..target() };
+        let price = Target { items: vec![(TICKET, 1), (Item { id: 6, price_cents: -1 }, 1)], ..target() };
         assert_eq!(price.prepare().err(), Some(TargetError::Price(-1)));
+    }
+
+    #[test]
+    fn items_are_bought_by_weight_and_seed() {
+        let dear = Item { id: 6, price_cents: 9_900 };
+        let prepared = Target { items: vec![(TICKET, 3), (dear, 1)], ..target() }.prepare().expect("a target");
+        let chosen = |seed| (0..4_000).map(|op| prepared.item_of(seed, OpId(op)).id).collect::<Vec<_>>();
+        let share = chosen(7).iter().filter(|id| **id == 5).count() as f64 / 4_000.0;
+        assert!((share - 0.75).abs() < 0.03, "{share}");
+        assert_eq!(chosen(7), chosen(7));
+        assert_ne!(chosen(7), chosen(8));
+        let nothing = Target { items: vec![(TICKET, 0)], ..target() };
+        assert_eq!(nothing.prepare().err(), Some(TargetError::NoItems));
     }
 }

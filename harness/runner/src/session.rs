@@ -3,6 +3,7 @@
 use crate::rundir::{RunDir, RunDirError};
 use firedrill_core::history::{At, Event};
 use firedrill_core::ids::RunId;
+use firedrill_core::load::Mix;
 use firedrill_core::manifest::{BootStep, Image, Manifest, Node};
 use firedrill_core::sla::Sla;
 use firedrill_engine::boot::{self, BootError, Booted, Plan};
@@ -19,7 +20,9 @@ use firedrill_engine::standing::{self, Lock, Standing, StandingError};
 use firedrill_engine::usage::UsageSampler;
 use firedrill_engine::wait::{self, Expired, Look};
 use firedrill_engine::{images, labels};
-use firedrill_load::{ApiToken, Entry, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Target, Trust, purchase_once};
+use firedrill_load::{
+    ApiToken, Entry, Item, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Target, Trust, purchase_once,
+};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -250,7 +253,7 @@ impl Session {
         let booted_ms = self.boot.last().map_or(0.0, |step| step.at_ms);
         let event = self.seed.events.keys().next().cloned().unwrap_or_default();
         let item = self.seed.events.get(&event).and_then(|event| event.items.keys().next().cloned());
-        let target = self.target(&event, &item.unwrap_or_default())?;
+        let target = self.target(&event, &Mix::One(item.unwrap_or_default()))?;
         let clock = self.clock();
         let codes = OrderCodes::new(rand::random(), &self.run);
         for (number, entry) in target.entries.iter().enumerate() {
@@ -292,17 +295,21 @@ impl Session {
         found
     }
 
-    /// The shop as the load sees it, for an event and an item of the seed.
-    pub fn target(&self, event: &str, item: &str) -> Result<Target, SeedError> {
-        let found = self.seed.item(event, item)?;
+    /// The shop as the load sees it, for an event and items of the seed.
+    pub fn target(&self, event: &str, items: &Mix) -> Result<Target, SeedError> {
+        let items = items.parts().into_iter().map(|(name, weight)| {
+            let found = self.seed.item(event, name)?;
+            let price_cents = firedrill_load::money::parse_cents(&found.price).unwrap_or(0);
+            Ok((Item { id: found.id, price_cents }, weight))
+        });
+        let items = items.collect::<Result<_, SeedError>>()?;
         let entries = self.stack.entries().into_iter().map(|(name, addr)| Entry { name, addr, scheme: Scheme::Http });
         Ok(Target {
             entries: entries.collect(),
             host_header: "localhost".to_owned(),
             organizer: self.seed.organizer.clone(),
             event: event.to_owned(),
-            item_id: found.id,
-            price_cents: firedrill_load::money::parse_cents(&found.price).unwrap_or(0),
+            items,
             api_token: ApiToken::new(self.seed.token.clone()),
             trust: Trust::Public,
         })

@@ -4,9 +4,10 @@ use super::drill::{on_interrupt, options, rand_seed, refused, shown};
 use crate::args::CapacityArgs;
 use crate::exit::{Exit, Failure};
 use crate::{home, progress};
+use anyhow::Result;
 use firedrill_core::capacity::Found;
 use firedrill_core::ids::RunId;
-use firedrill_core::load::{Load, Mix};
+use firedrill_core::load::Load;
 use firedrill_core::sla::Sla;
 use firedrill_engine::progress::Progress;
 use firedrill_runner::rundir::new_run_id;
@@ -18,8 +19,7 @@ use std::time::Duration;
 /// not even the lowest is sustained, 2 where the search was interrupted.
 pub(crate) async fn capacity(args: &CapacityArgs) -> Result<Exit, Failure> {
     let sla = home::sla(&args.sla).map_err(Failure::usage)?;
-    let plan = plan(args);
-    plan.load.check().map_err(|message| Failure::usage(anyhow::anyhow!(message)))?;
+    let plan = plan(args).map_err(Failure::usage)?;
     let progress = progress::display();
     let options = options(home::topology(&args.topology))?;
     let runs = options.runs.clone();
@@ -62,18 +62,20 @@ async fn search(
     Ok(session.capacity(plan, sla, seed, interrupt, progress.as_ref()).await?)
 }
 
-fn plan(args: &CapacityArgs) -> CapacityPlan {
-    CapacityPlan {
-        load: Load {
-            journey: Mix::One(args.journey.clone()),
-            event: args.event.clone(),
-            item: Mix::One(args.item.clone()),
-            buyers: args.buyers,
-            ..Load::default()
-        },
+fn plan(args: &CapacityArgs) -> Result<CapacityPlan> {
+    let load = Load {
+        journey: home::mix(&args.journey)?,
+        event: args.event.clone(),
+        item: home::mix(&args.item)?,
+        buyers: args.buyers,
+        ..Load::default()
+    };
+    load.check().map_err(anyhow::Error::msg)?;
+    Ok(CapacityPlan {
+        load,
         first_per_s: args.first,
         highest_per_s: args.highest,
         trial: Duration::from_secs(args.trial_s),
         confirm: Duration::from_secs(args.confirm_s),
-    }
+    })
 }

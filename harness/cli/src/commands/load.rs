@@ -7,7 +7,7 @@ use crate::{home, progress};
 use anyhow::{Context, Result, bail};
 use firedrill_core::load::{Curve, Gaps, Journey, Load, Mix, Users};
 use firedrill_load::stats::{Breakdown, Percentiles};
-use firedrill_load::{ApiToken, Entry, LoadView, Scheme, Snapshot, Target, Trust, Uses, preflight};
+use firedrill_load::{ApiToken, Entry, Item, LoadView, Scheme, Snapshot, Target, Trust, Uses, preflight};
 use firedrill_runner::journeys;
 use firedrill_runner::standalone::{Ran, Standalone};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ const LINE_EVERY_S: u64 = 5;
 /// generator itself did not do what was asked.
 pub(crate) async fn load(args: &LoadArgs) -> Result<Exit, Failure> {
     let target = target(args).map_err(Failure::usage)?;
-    let mix = mix(&args.journey).map_err(Failure::usage)?;
+    let mix = home::mix(&args.journey).map_err(Failure::usage)?;
     let journeys = journeys::read(&home::journeys(), &mix).map_err(Failure::usage)?;
     let sla = home::sla(&args.sla).map_err(Failure::usage)?;
     let load = asked(args, mix, &journeys).map_err(Failure::usage)?;
@@ -62,20 +62,6 @@ pub(crate) async fn load(args: &LoadArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// `order-api`, or several with weights: `order-api=3,check-in=1`.
-fn mix(text: &str) -> Result<Mix> {
-    if !text.contains([',', '=']) {
-        return Ok(Mix::One(text.to_owned()));
-    }
-    let mut parts = BTreeMap::new();
-    for part in text.split(',') {
-        let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-        let weight = weight.parse().with_context(|| format!("{part:?}: the weight is no whole number"))?;
-        parts.insert(name.trim().to_owned(), weight);
-    }
-    Ok(Mix::Several(parts))
-}
-
 /// The load as asked for: users where they are named or the journey has them and no rate is given.
 fn asked(args: &LoadArgs, mix: Mix, journeys: &[(Journey, u32)]) -> Result<Load> {
     let own = match journeys {
@@ -107,7 +93,7 @@ fn asked(args: &LoadArgs, mix: Mix, journeys: &[(Journey, u32)]) -> Result<Load>
         users,
         buyers: args.buyers,
         event: args.event.clone(),
-        item: args.item.to_string(),
+        item: home::mix(&args.item)?,
         patience_ms: args.patience_s * 1_000,
         attempt_timeout_ms: args.timeout_s * 1_000,
     };
@@ -241,15 +227,19 @@ fn target(args: &LoadArgs) -> Result<Target> {
         entries.push(Entry { name: authority.into(), addr, scheme });
         host.get_or_insert_with(|| authority.to_owned());
     }
-    let price_cents = firedrill_load::money::parse_cents(&args.price);
+    let price_cents = firedrill_load::money::parse_cents(&args.price)
+        .with_context(|| format!("{:?} is not a price: write for example 23.00", args.price))?;
+    let mix = home::mix(&args.item)?;
+    let items = mix.parts().into_iter().map(|(id, weight)| {
+        let id = id.parse().with_context(|| format!("--item {id:?}: an item has a number"))?;
+        Ok((Item { id, price_cents }, weight))
+    });
     Ok(Target {
         entries,
         host_header: host.unwrap_or_default(),
         organizer: args.organizer.clone(),
         event: args.event.clone(),
-        item_id: args.item,
-        price_cents: price_cents
-            .with_context(|| format!("{:?} is not a price: write for example 23.00", args.price))?,
+        items: items.collect::<Result<_>>()?,
         api_token: ApiToken::new(args.token.clone()),
         trust: match (&args.ca, args.insecure) {
             (Some(_), true) => bail!("--ca and --insecure: either certificates are checked, or not"),

@@ -75,7 +75,8 @@ impl Journey for Step {
         let jar = &self.jars[(arrival.op.0 % self.jars.len() as u64) as usize];
         let code = self.codes.code(arrival.op);
         let email = email_of(&code);
-        let mut request = buyer.target().post_order(buyer.target().order_body(&code, &email));
+        let mut request =
+            buyer.target().post_order(buyer.target().order_body(buyer.target().item_of(1, arrival.op), &code, &email));
         *request.uri_mut() = self.uri.clone();
         let cookies = jar.lock().ok().and_then(|jar| jar.clone());
         if let Some(cookies) = cookies {

@@ -18,7 +18,7 @@ use firedrill_core::history::Event;
 use firedrill_core::ids::RunId;
 use firedrill_load::model::{Model, Users};
 use firedrill_load::settings::{CONNECT_TIMEOUT_MS, even};
-use firedrill_load::{ApiToken, Drained, Entry, RunClock, Scheme, Settings, Target, Trust, run};
+use firedrill_load::{ApiToken, Drained, Entry, Item, RunClock, Scheme, Settings, Target, Trust, run};
 use journeys::{Get, Step};
 use measure::{Sink, Usage, rss_kb};
 use serde_json::{Value, json};
@@ -96,8 +96,7 @@ impl Place {
             host_header: authority.to_owned(),
             organizer: "org".to_owned(),
             event: "fair".to_owned(),
-            item_id: 1,
-            price_cents: 2_300,
+            items: vec![(Item { id: 1, price_cents: 2_300 }, 1)],
             api_token: ApiToken::new("token"),
             // The benchmark's own server has a certificate that nobody signed.
             trust: Trust::Insecure,

@@ -66,7 +66,7 @@ impl Walk<'_> {
             Some(_) => self.find_question(&order.group).await?,
             None => None,
         };
-        let mut body = self.buyer.target().order_json(self.operation.code(), self.operation.email());
+        let mut body = self.buyer.target().order_json(self.item(), self.operation.code(), self.operation.email());
         if order.paid {
             body["status"] = "p".into();
         }
@@ -96,11 +96,11 @@ impl Walk<'_> {
             id: u64,
             items: Vec<u64>,
         }
-        let item = self.buyer.target().target().item_id;
+        let item = self.item().id;
         let pick = |questions: &[Question]| {
             Ok(questions.iter().find(|question| question.items.contains(&item)).map(|question| question.id))
         };
-        self.find_key(group, "question", "questions/", pick).await
+        self.find_key(group, &format!("question for item {item}"), "questions/", pick).await
     }
 }
 

@@ -4,7 +4,7 @@ use super::keys::Known;
 use super::walk::Walk;
 use super::{Arrival, Journey};
 use crate::buyer::Buyer;
-use crate::draw::mix;
+use crate::draw::{Weighted, mix};
 use crate::operation::Ended;
 use crate::order_code::{OrderCodes, email_of};
 use crate::settings::Settings;
@@ -26,8 +26,7 @@ pub enum ScriptError {
 #[derive(Debug)]
 pub struct Script {
     name: String,
-    /// Journeys with the sum of the weights up to theirs.
-    parts: Vec<(u64, Model)>,
+    journeys: Weighted<Model>,
     codes: OrderCodes,
     seed: u64,
     known: Known,
@@ -39,31 +38,20 @@ impl Script {
     /// # Errors
     /// A [`ScriptError`] where no journey has a weight.
     pub fn new(settings: &Settings, journeys: Vec<(Model, u32)>) -> Result<Self, ScriptError> {
-        let mut sum = 0;
-        let mut parts: Vec<(u64, Model)> = Vec::with_capacity(journeys.len());
-        for (journey, weight) in journeys.into_iter().filter(|(_, weight)| *weight > 0) {
-            sum += u64::from(weight);
-            parts.push((sum, journey));
-        }
-        if parts.is_empty() {
-            return Err(ScriptError::Nobody);
-        }
-        let names: Vec<&str> = parts.iter().map(|(_, journey)| journey.name.as_str()).collect();
+        let journeys = Weighted::new(journeys).ok_or(ScriptError::Nobody)?;
+        let names: Vec<&str> = journeys.iter().map(|journey| journey.name.as_str()).collect();
         Ok(Self {
             name: names.join(", "),
             codes: OrderCodes::new(settings.seed, &settings.run),
             seed: settings.seed,
             known: Known::default(),
-            parts,
+            journeys,
         })
     }
 
     /// The journey of an operation.
     pub fn choose(&self, op: OpId) -> &Model {
-        let total = self.parts.last().map_or(1, |(sum, _)| *sum);
-        let drawn = mix(self.seed ^ mix(op.0 ^ CHOICE)) % total;
-        let index = self.parts.partition_point(|(sum, _)| *sum <= drawn);
-        &self.parts[index.min(self.parts.len() - 1)].1
+        self.journeys.choose(mix(self.seed ^ mix(op.0 ^ CHOICE)))
     }
 
     pub(super) fn seed(&self) -> u64 {

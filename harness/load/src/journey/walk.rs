@@ -8,6 +8,7 @@ use crate::draw::{Draws, mix};
 use crate::line::Line;
 use crate::operation::{Ended, Operation};
 use crate::retry::Backoff;
+use crate::target::Item;
 use crate::web::meaning::Said;
 use crate::web::request::Hop;
 use crate::web::session::Session;
@@ -124,6 +125,11 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What he buys.
+    pub(super) fn item(&self) -> Item {
+        self.buyer.target().item_of(self.script.seed(), self.operation.id())
+    }
+
     /// What a page or a form on the way counts as.
     pub(super) fn kind(&self) -> AttemptKind {
         match self.journey.buys() && self.order.is_none() {
@@ -142,7 +148,7 @@ impl<'a> Walk<'a> {
         let secret = self.order.as_ref().map_or("", |order| &order.secret);
         text.replace("{organizer}", &target.organizer)
             .replace("{event}", &target.event)
-            .replace("{item}", &target.item_id.to_string())
+            .replace("{item}", &self.item().id.to_string())
             .replace("{email}", self.operation.email())
             .replace("{code}", code)
             .replace("{secret}", secret)

@@ -50,18 +50,37 @@ impl<'a> EventPage<'a> {
             let location = answer.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
             let status = answer.status.as_u16();
             let said = Said { status, location, retry_after: None, body: &answer.body };
-            match classify_front(said, self.uses.buys.then_some(self.target.target().item_id)) {
+            let (front, item_id) = self.classify(said);
+            match front {
                 Front::Redirect(to) => match session.resolve(&hop.url, &to).filter(|_| hop.redirects < REDIRECTS_MAX) {
                     Some(url) => hop = hop.redirected(url),
                     None => return Ok(Err(PreflightError::Elsewhere { page, to })),
                 },
-                front => return Ok(self.meaning(front, page, entry, status)),
+                front => return Ok(self.meaning(front, item_id, page, entry, status)),
             }
         }
     }
 
-    fn meaning(&self, front: Front, page: String, entry: &Entry, status: u16) -> Result<(), PreflightError> {
-        let item_id = self.target.target().item_id;
+    /// What the page says of the first item that cannot be bought there, or else of all of them.
+    fn classify(&self, said: Said<'_>) -> (Front, u64) {
+        let mut last = (classify_front(said, None), 0);
+        for item in self.target.items().filter(|_| self.uses.buys) {
+            last = (classify_front(said, Some(item.id)), item.id);
+            if last.0 != Front::Open {
+                break;
+            }
+        }
+        last
+    }
+
+    fn meaning(
+        &self,
+        front: Front,
+        item_id: u64,
+        page: String,
+        entry: &Entry,
+        status: u16,
+    ) -> Result<(), PreflightError> {
         let entry = entry.to_string();
         Err(match front {
             Front::Open => return Ok(()),

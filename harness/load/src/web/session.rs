@@ -176,6 +176,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::Item;
     use crate::target::{ApiToken, Target, Trust};
     use crate::web::form::Body;
     use crate::web::html;
@@ -188,8 +189,7 @@ mod tests {
             host_header: "shop.example:8443".to_owned(),
             organizer: "org".to_owned(),
             event: "fair".to_owned(),
-            item_id: 5,
-            price_cents: 2300,
+            items: vec![(Item { id: 5, price_cents: 2_300 }, 1)],
             api_token: ApiToken::new(""),
             trust: Trust::Public,
         };

@@ -9,7 +9,7 @@ use firedrill_core::source::Source;
 use firedrill_load::journey::Script;
 use firedrill_load::run::{LoadHandle, StartError};
 use firedrill_load::settings::even;
-use firedrill_load::{ApiToken, Entry, RunClock, Scheme, Settings, Target, Trust, start_journey};
+use firedrill_load::{ApiToken, Entry, Item, RunClock, Scheme, Settings, Target, Trust, start_journey};
 pub(crate) mod walked;
 pub(crate) mod web;
 
@@ -251,8 +251,7 @@ pub(crate) fn target(entries: &[(&str, SocketAddr)]) -> Target {
         host_header: "localhost".to_owned(),
         organizer: "org".to_owned(),
         event: "fair".to_owned(),
-        item_id: 5,
-        price_cents: 2300,
+        items: vec![(Item { id: 5, price_cents: 2_300 }, 1)],
         api_token: ApiToken::new("token"),
         trust: Trust::Public,
     }
