@@ -146,6 +146,8 @@ fn confirm(op: &mut Op, attempt: &AttemptRef<'_>, order: &OrderRef<'_>, parts: P
         odd |= order.code != attempt.code;
     } else {
         op.code = prints::code(order.code);
+        // He is found by his e-mail address then, under a code that was never confirmed.
+        odd |= order.code.is_empty();
     }
     let told = |ticket: &TicketRef<'_>| ticket.id.is_some() && ticket.secret.is_some();
     let silent = |ticket: &TicketRef<'_>| ticket.id.is_none() && ticket.secret.is_none();

@@ -49,13 +49,26 @@ pub(super) struct Sorted {
     pub(super) chunks: Vec<Chunk>,
 }
 
+/// A purchase under the code by which it is to be found, with what a group is judged by, so that groups can be gone
+/// through without looking for every purchase in memory.
+#[derive(Debug, Clone, Copy)]
+struct Keyed {
+    code: u64,
+    order: u64,
+    place: Place,
+    known: Known,
+    odd: bool,
+    bare: bool,
+}
+
 /// Purchases and rows, by everything that they can have in common.
 pub(super) struct Join<'d> {
     ops: &'d Ops,
     /// By code.
     rows: &'d [Row],
-    /// Purchases by the code under which they are to be found.
-    keyed: Vec<(u64, Place)>,
+    /// Purchases by the code under which they are to be found, without those that were refused and that no row
+    /// speaks of: nothing can be wrong with them.
+    keyed: Vec<Keyed>,
     /// Purchases in the browser, by e-mail address and by place.
     by_email: Vec<(u64, Place)>,
     email_of: Vec<(Place, u64)>,
@@ -87,7 +100,7 @@ impl<'d> Join<'d> {
         let mut join = Self {
             ops,
             rows: &ledger.rows,
-            keyed: Vec::with_capacity(ops.len()),
+            keyed: Vec::new(),
             email_of: sorted(by_email.iter().map(|(email, place)| (*place, *email)).collect()),
             by_email,
             rows_by_email,
@@ -97,14 +110,21 @@ impl<'d> Join<'d> {
             flagged: shared.iter().map(|(_, place)| *place).collect(),
             shared,
         };
-        for (place, op) in ops.placed().filter(|(_, op)| op.known != Known::Visited) {
-            let key = join.key(place, op);
-            join.keyed.push((key, place));
+        let spoken_of = Filter::of(ledger);
+        let may_matter = |op: &Op| match op.known {
+            Known::Visited => false,
+            Known::Rejected(_) | Known::NotApplied if op.has_own_code() => spoken_of.may_have(op.code),
+            _ => true,
+        };
+        join.keyed.reserve_exact(ops.placed().filter(|(_, op)| may_matter(op)).count());
+        for (place, op) in ops.placed().filter(|(_, op)| may_matter(op)) {
+            let (known, odd, bare) = (op.known, op.is_odd(), op.is_bare());
+            join.keyed.push(Keyed { code: join.key(place, op), order: op.order, place, known, odd, bare });
             if !op.has_own_code() && join.email(place).is_some_and(|email| join.under(email).len() > 1) {
                 join.flagged.insert(place);
             }
         }
-        join.keyed.sort_unstable();
+        join.keyed.sort_unstable_by_key(|keyed| keyed.code);
         join
     }
 
@@ -145,7 +165,7 @@ impl<'d> Join<'d> {
                 Class::Suspect => {}
             }
             chunk.codes.insert(code);
-            for (_, place) in ops {
+            for Keyed { place, .. } in ops {
                 chunk.ops.insert(self.ops.id(*place));
                 let tickets = range(&self.shares, *place);
                 let others = tickets.iter().flat_map(|(_, ticket)| range(&self.shared, *ticket));
@@ -166,28 +186,25 @@ impl<'d> Join<'d> {
         }
     }
 
-    fn class(&self, code: u64, ops: &[(u64, Place)], rows: &[Row]) -> Class {
+    fn class(&self, code: u64, ops: &[Keyed], rows: &[Row]) -> Class {
         let clean = |recovered, vanished, foreign| Class::Clean(Counts { recovered, vanished, foreign });
-        if !self.flagged.is_empty() && ops.iter().any(|(_, place)| self.flagged.contains(place)) {
+        if !self.flagged.is_empty() && ops.iter().any(|op| self.flagged.contains(&op.place)) {
             return Class::Suspect;
         }
         match (ops, rows) {
             ([], rows) if self.is_foreign(code, rows) => clean(0, 0, rows.len() as u64),
-            ([(_, place)], rows) => {
-                let op = self.ops.at(*place);
-                match (op.known, rows) {
-                    _ if op.is_odd() => Class::Suspect,
-                    (Known::Acknowledged, []) if code != NO_CODE => Class::Lost(*place),
-                    (Known::Acknowledged, [row]) if agree(op, row) => clean(0, 0, 0),
-                    (Known::InDoubt, []) => clean(0, 1, 0),
-                    (Known::InDoubt, [row]) if is_plain(row) => clean(1, 0, 0),
-                    (Known::Rejected(_) | Known::NotApplied, []) => clean(0, 0, 0),
-                    _ => Class::Suspect,
-                }
-            }
+            ([op], rows) => match (op.known, rows) {
+                _ if op.odd => Class::Suspect,
+                (Known::Acknowledged, []) if code != NO_CODE => Class::Lost(op.place),
+                (Known::Acknowledged, [row]) if self.agree(op, row) => clean(0, 0, 0),
+                (Known::InDoubt, []) => clean(0, 1, 0),
+                (Known::InDoubt, [row]) if is_plain(row) => clean(1, 0, 0),
+                (Known::Rejected(_) | Known::NotApplied, []) => clean(0, 0, 0),
+                _ => Class::Suspect,
+            },
             // Whoever has no code has none in common with others.
             (ops, []) if code == NO_CODE => {
-                let count = |known: Known| ops.iter().filter(|(_, place)| self.ops.at(*place).known == known).count();
+                let count = |known: Known| ops.iter().filter(|op| op.known == known).count();
                 if count(Known::Acknowledged) == 0 { clean(0, count(Known::InDoubt) as u64, 0) } else { Class::Suspect }
             }
             _ => Class::Suspect,
@@ -211,6 +228,15 @@ impl<'d> Join<'d> {
         theirs.first().map_or(NO_CODE, |(_, code)| *code)
     }
 
+    /// Whether a confirmation and its row agree in every field.
+    fn agree(&self, op: &Keyed, row: &Row) -> bool {
+        let same = match op.bare {
+            true => (op.order, self.ops.at(op.place).basket) == (row.email, row.basket),
+            false => op.order == row.order,
+        };
+        same && is_plain(row) && !matches!(row.status, b'c' | b'e')
+    }
+
     fn email(&self, place: Place) -> Option<u64> {
         range(&self.email_of, place).first().map(|(_, email)| *email)
     }
@@ -220,8 +246,10 @@ impl<'d> Join<'d> {
         range(&self.rows_by_email, email)
     }
 
-    fn keyed_as(&self, code: u64) -> &[(u64, Place)] {
-        range(&self.keyed, code)
+    fn keyed_as(&self, code: u64) -> &[Keyed] {
+        let first = self.keyed.partition_point(|keyed| keyed.code < code);
+        let count = self.keyed[first..].iter().take_while(|keyed| keyed.code == code).count();
+        &self.keyed[first..first + count]
     }
 
     fn rows_of(&self, code: u64) -> &[Row] {
@@ -230,12 +258,12 @@ impl<'d> Join<'d> {
         &self.rows[first..first + count]
     }
 
-    fn each_group(&self, mut group: impl FnMut(u64, &[(u64, Place)], &[Row])) {
+    fn each_group(&self, mut group: impl FnMut(u64, &[Keyed], &[Row])) {
         let (mut ops, mut rows) = (&self.keyed[..], self.rows);
         while let Some(code) =
-            [ops.first().map(|op| op.0), rows.first().map(|row| row.code)].into_iter().flatten().min()
+            [ops.first().map(|op| op.code), rows.first().map(|row| row.code)].into_iter().flatten().min()
         {
-            let (these, others) = ops.split_at(ops.iter().take_while(|(key, _)| *key == code).count());
+            let (these, others) = ops.split_at(ops.iter().take_while(|op| op.code == code).count());
             let (there, further) = rows.split_at(rows.iter().take_while(|row| row.code == code).count());
             group(code, these, there);
             (ops, rows) = (others, further);
@@ -262,10 +290,29 @@ fn is_plain(row: &Row) -> bool {
     !row.odd && row.token != Token::Other
 }
 
-/// Whether a confirmation and its row agree in every field.
-fn agree(op: &Op, row: &Row) -> bool {
-    let same = if op.is_bare() { (op.order, op.basket) == (row.email, row.basket) } else { op.order == row.order };
-    same && is_plain(row) && !matches!(row.status, b'c' | b'e')
+/// The prints that rows have as a code or as a token: what it does not have, no row speaks of.
+struct Filter {
+    bits: Vec<u64>,
+    shift: u32,
+}
+
+impl Filter {
+    /// Of 16 bits for every row, so that one of sixteen strangers passes.
+    fn of(ledger: &Ledger) -> Self {
+        let bits = (16 * (ledger.rows.len() + ledger.tokens.len()) as u64).next_power_of_two().max(64);
+        let mut filter = Self { bits: vec![0; (bits / 64) as usize], shift: bits.leading_zeros() + 1 };
+        let tokens = ledger.tokens.iter().map(|(token, _)| *token);
+        for print in ledger.rows.iter().map(|row| row.code).chain(tokens) {
+            let bit = print >> filter.shift;
+            filter.bits[(bit / 64) as usize] |= 1 << (bit % 64);
+        }
+        filter
+    }
+
+    fn may_have(&self, print: u64) -> bool {
+        let bit = print >> self.shift;
+        self.bits[(bit / 64) as usize] >> (bit % 64) & 1 == 1
+    }
 }
 
 fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {

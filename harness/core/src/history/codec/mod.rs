@@ -73,7 +73,7 @@ impl<W: Write> Writer<W> {
         self.block.put(event)?;
         self.in_block += 1;
         self.records += 1;
-        if self.block.bytes.len() >= BLOCK_BYTES { self.complete() } else { Ok(()) }
+        if self.block.len() >= BLOCK_BYTES { self.complete() } else { Ok(()) }
     }
 
     /// Completes the current block, so that everything written so far can be decoded.
@@ -96,7 +96,7 @@ impl<W: Write> Writer<W> {
     fn complete(&mut self) -> io::Result<()> {
         if self.in_block > 0 {
             let first = self.records + 1 - u64::from(self.in_block);
-            self.packer.write(&mut self.out, first, self.in_block, &self.block.bytes)?;
+            self.packer.write(&mut self.out, first, self.in_block, &self.block.bytes())?;
             self.block.clear();
             self.in_block = 0;
         }
@@ -190,7 +190,13 @@ fn scan_blocks(input: impl Read, records: Records<'_>) -> Result<(Vec<String>, u
 
 /// The records of one block.
 fn block_records(raw: &[u8], first: u64, last: u64, frame: &mut Frame<'_>) -> Result<(), ReadError> {
-    let mut decoder = Decoder::new(raw);
+    let mut decoder = match Decoder::new(raw) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            frame.damage.push(format!("record {first}: the block of records {first} to {last} is lost: {error}"));
+            return Ok(());
+        }
+    };
     for number in first..=last {
         match decoder.next() {
             Ok(record) => frame.take(record)?,

@@ -1,8 +1,9 @@
 //! Records as bytes inside a block: a hand-laid layout of variable-length integers, decoded without allocation.
 //!
 //! `docs/history-format.md` is the written form of this file. Whole numbers are LEB128; signed ones and
-//! differences are zigzag-coded first. Texts that repeat (nodes, groups, status letters, errors) are written
-//! once a block and then named by their number. What a confirmation repeats of its request is a bit.
+//! differences are zigzag-coded first. Texts lie together behind the numbers, so that one look at all of them says
+//! that they are UTF-8. Texts that repeat (nodes, groups, status letters, errors) are written once a block and then
+//! named by their number. What a confirmation repeats of its request is a bit.
 
 use crate::history::record::{AttemptRef, OrderRef, Record, RowRef, TicketRef};
 use crate::history::{At, AttemptKind, Event, Outcome, Refusal, RejectReason};
@@ -33,9 +34,6 @@ pub(super) enum Malformed {
     /// A rare record is not the JSON of one.
     #[error("{0}")]
     Json(String),
-    /// There is more than the record.
-    #[error("{0} bytes are left over")]
-    Left(usize),
 }
 
 const JSON: u8 = 0;
@@ -92,9 +90,8 @@ struct Last {
 /// Lays out the records of one block.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
-    /// The block so far.
-    pub(super) bytes: Vec<u8>,
     body: Vec<u8>,
+    text: Vec<u8>,
     texts: HashMap<String, u64>,
     last: Last,
 }
@@ -102,42 +99,53 @@ pub(super) struct Encoder {
 impl Encoder {
     /// Forgets everything: the next record begins a block.
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
+        self.body.clear();
+        self.text.clear();
         self.texts.clear();
         self.last = Last::default();
     }
 
+    /// Length of the block so far.
+    pub(super) fn len(&self) -> usize {
+        self.body.len() + self.text.len()
+    }
+
+    /// The block: how many bytes of numbers, these, and the texts.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len() + 4);
+        bytes.extend_from_slice(&(self.body.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.body);
+        bytes.extend_from_slice(&self.text);
+        bytes
+    }
+
     /// Appends a record.
     pub(super) fn put(&mut self, event: &Event) -> Result<(), serde_json::Error> {
-        self.body.clear();
-        let kind = match event {
-            Event::Attempt(_) | Event::Ledger(_) | Event::Refused(_) => event.show(|record| self.put_bulk(&record)),
-            rare => {
-                serde_json::to_writer(&mut self.body, rare)?;
-                JSON
-            }
-        };
-        self.bytes.push(kind);
-        number(&mut self.bytes, self.body.len() as u64);
-        self.bytes.extend_from_slice(&self.body);
+        if let Event::Attempt(_) | Event::Ledger(_) | Event::Refused(_) = event {
+            event.show(|record| self.put_bulk(&record));
+            return Ok(());
+        }
+        let json = serde_json::to_string(event)?;
+        self.body.push(JSON);
+        self.text(&json);
         Ok(())
     }
 
-    fn put_bulk(&mut self, record: &Record<'_>) -> u8 {
+    fn put_bulk(&mut self, record: &Record<'_>) {
         match record {
             Record::Attempt(attempt) => {
+                self.body.push(ATTEMPT);
                 self.attempt(attempt);
-                ATTEMPT
             }
             Record::Ledger(row) => {
+                self.body.push(ROW);
                 self.row(row);
-                ROW
             }
             Record::Refused(refusal) => {
+                self.body.push(REFUSAL);
                 self.op(refusal.op, refusal.intended);
-                REFUSAL
             }
-            Record::Other(_) => JSON,
+            Record::Other(_) => {}
         }
     }
 
@@ -168,13 +176,13 @@ impl Encoder {
         }
         self.known(a.entry);
         self.known(a.group);
-        text(&mut self.body, a.code);
-        text(&mut self.body, a.email);
+        self.text(a.code);
+        self.text(a.email);
         if let Some(order) = &a.order {
             self.order(order, bits);
         }
         if let Some(ticket) = a.ticket {
-            text(&mut self.body, ticket);
+            self.text(ticket);
         }
         if let Some(error) = a.error {
             self.known(error);
@@ -183,12 +191,12 @@ impl Encoder {
 
     fn order(&mut self, order: &OrderRef<'_>, bits: u64) {
         if bits & SAME_CODE == 0 {
-            text(&mut self.body, order.code);
+            self.text(order.code);
         }
         if bits & SAME_EMAIL == 0 {
-            text(&mut self.body, order.email);
+            self.text(order.email);
         }
-        text(&mut self.body, order.secret);
+        self.text(order.secret);
         self.known(order.status);
         number(&mut self.body, zigzag(order.total_cents));
         self.tickets(order.positions);
@@ -203,13 +211,13 @@ impl Encoder {
         };
         number(&mut self.body, bits);
         self.known(row.source);
-        text(&mut self.body, row.code);
+        self.text(row.code);
         if let Some(token) = row.token.filter(|_| !is_code) {
-            text(&mut self.body, token);
+            self.text(token);
         }
         self.known(row.status);
         number(&mut self.body, zigzag(row.total_cents));
-        text(&mut self.body, row.email);
+        self.text(row.email);
         self.tickets(row.positions);
     }
 
@@ -226,9 +234,14 @@ impl Encoder {
             number(&mut self.body, ticket.item);
             number(&mut self.body, zigzag(ticket.price_cents));
             if let Some(secret) = ticket.secret {
-                text(&mut self.body, secret);
+                self.text(secret);
             }
         }
+    }
+
+    fn text(&mut self, text: &str) {
+        number(&mut self.body, text.len() as u64);
+        self.text.extend_from_slice(text.as_bytes());
     }
 
     /// A text that repeats: 0 and the text at its first time in the block, then its number.
@@ -238,7 +251,7 @@ impl Encoder {
         }
         self.texts.insert(what.to_owned(), self.texts.len() as u64 + 1);
         number(&mut self.body, 0);
-        text(&mut self.body, what);
+        self.text(what);
     }
 }
 
@@ -262,11 +275,6 @@ fn difference(bytes: &mut Vec<u8>, value: u64, from: u64) {
     number(bytes, zigzag(value.wrapping_sub(from) as i64));
 }
 
-fn text(bytes: &mut Vec<u8>, text: &str) {
-    number(bytes, text.len() as u64);
-    bytes.extend_from_slice(text.as_bytes());
-}
-
 /// Reads the records of one block.
 #[derive(Debug)]
 pub(super) struct Decoder<'b> {
@@ -279,62 +287,59 @@ pub(super) struct Decoder<'b> {
 
 impl<'b> Decoder<'b> {
     /// The records of the raw bytes of a block.
-    pub(super) fn new(block: &'b [u8]) -> Self {
-        let block = Cursor { rest: block };
-        Self { block, texts: Vec::new(), tickets: Vec::new(), rare: None, last: Last::default() }
+    pub(super) fn new(block: &'b [u8]) -> Result<Self, Malformed> {
+        let (length, rest) = block.split_first_chunk::<4>().ok_or(Malformed::Short)?;
+        let (numbers, texts) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(Malformed::Short)?;
+        let block = Cursor { rest: numbers, texts: str::from_utf8(texts).map_err(|_| Malformed::Text)? };
+        Ok(Self { block, texts: Vec::new(), tickets: Vec::new(), rare: None, last: Last::default() })
     }
 
     /// Whether there is nothing more.
     pub(super) fn is_done(&self) -> bool {
-        self.block.rest.is_empty()
+        self.block.rest.is_empty() && self.block.texts.is_empty()
     }
 
     /// The next record.
     pub(super) fn next(&mut self) -> Result<Record<'_>, Malformed> {
-        let kind = self.block.byte()?;
-        let length = self.block.number()?;
-        let mut body = Cursor { rest: self.block.bytes(length)? };
         self.tickets.clear();
-        let record = match kind {
-            ATTEMPT => Record::Attempt(self.attempt(&mut body)?),
-            ROW => Record::Ledger(self.row(&mut body)?),
+        match self.block.byte()? {
+            ATTEMPT => Ok(Record::Attempt(self.attempt()?)),
+            ROW => Ok(Record::Ledger(self.row()?)),
             REFUSAL => {
-                let (op, intended) = self.op(&mut body)?;
-                Record::Refused(Refusal { op, intended })
+                let (op, intended) = self.op()?;
+                Ok(Record::Refused(Refusal { op, intended }))
             }
             JSON => {
-                let event = serde_json::from_slice(body.rest).map_err(|error| Malformed::Json(error.to_string()))?;
-                body.rest = &[];
-                Record::Other(self.rare.insert(event))
+                let event = serde_json::from_str(self.block.text()?);
+                Ok(Record::Other(self.rare.insert(event.map_err(|error| Malformed::Json(error.to_string()))?)))
             }
-            other => return Err(Malformed::Unknown { what: "kind of record", found: u64::from(other) }),
-        };
-        if body.rest.is_empty() { Ok(record) } else { Err(Malformed::Left(body.rest.len())) }
+            other => Err(Malformed::Unknown { what: "kind of record", found: u64::from(other) }),
+        }
     }
 
-    fn op(&mut self, body: &mut Cursor<'b>) -> Result<(OpId, At), Malformed> {
-        self.last.op = body.difference(self.last.op)?;
-        self.last.intended = body.difference(self.last.intended)?;
+    fn op(&mut self) -> Result<(OpId, At), Malformed> {
+        self.last.op = self.block.difference(self.last.op)?;
+        self.last.intended = self.block.difference(self.last.intended)?;
         Ok((OpId(self.last.op), At(self.last.intended)))
     }
 
-    fn attempt(&mut self, body: &mut Cursor<'b>) -> Result<AttemptRef<'_>, Malformed> {
-        let bits = body.bits("bit of an attempt", ATTEMPT_BITS)?;
-        let (op, intended) = self.op(body)?;
-        let (buyer, number) = (BuyerId(body.u32()?), body.u32()?);
-        let kind = body.one_of("kind of attempt", &KINDS)?;
-        let outcome = body.one_of("outcome", &OUTCOMES)?;
-        let started = body.difference(intended.0)?;
-        let ended = body.difference(started)?;
+    fn attempt(&mut self) -> Result<AttemptRef<'_>, Malformed> {
+        let bits = self.block.bits("bit of an attempt", ATTEMPT_BITS)?;
+        let (op, intended) = self.op()?;
+        let (buyer, number) = (BuyerId(self.block.u32()?), self.block.u32()?);
+        let kind = self.block.one_of("kind of attempt", &KINDS)?;
+        let outcome = self.block.one_of("outcome", &OUTCOMES)?;
+        let started = self.block.difference(intended.0)?;
+        let ended = self.block.difference(started)?;
         let status = match bits & HAS_STATUS {
             0 => None,
-            _ => Some(u16::try_from(body.number()?).map_err(|_| Malformed::Number)?),
+            _ => Some(u16::try_from(self.block.number()?).map_err(|_| Malformed::Number)?),
         };
-        let (entry, group) = (self.known(body)?, self.known(body)?);
-        let (code, email) = (body.text()?, body.text()?);
-        let told = if bits & HAS_ORDER == 0 { None } else { Some(self.told(body, bits, code, email)?) };
-        let ticket = if bits & HAS_TICKET == 0 { None } else { Some(body.text()?) };
-        let error = if bits & HAS_ERROR == 0 { None } else { Some(self.known(body)?) };
+        let (entry, group) = (self.known()?, self.known()?);
+        let (code, email) = (self.block.text()?, self.block.text()?);
+        let told = if bits & HAS_ORDER == 0 { None } else { Some(self.told(bits, code, email)?) };
+        let ticket = if bits & HAS_TICKET == 0 { None } else { Some(self.block.text()?) };
+        let error = if bits & HAS_ERROR == 0 { None } else { Some(self.known()?) };
         let order = told.map(|told| OrderRef { positions: &self.tickets, ..told });
         let (started, ended) = (At(started), At(ended));
         let attempt = AttemptRef {
@@ -359,49 +364,43 @@ impl<'b> Decoder<'b> {
     }
 
     /// An order, its tickets yet in `self.tickets`.
-    fn told(
-        &mut self,
-        body: &mut Cursor<'b>,
-        bits: u64,
-        code: &'b str,
-        email: &'b str,
-    ) -> Result<OrderRef<'b>, Malformed> {
-        let code = if bits & SAME_CODE == 0 { body.text()? } else { code };
-        let email = if bits & SAME_EMAIL == 0 { body.text()? } else { email };
-        let (secret, status, total_cents) = (body.text()?, self.known(body)?, unzigzag(body.number()?));
-        self.read_tickets(body)?;
+    fn told(&mut self, bits: u64, code: &'b str, email: &'b str) -> Result<OrderRef<'b>, Malformed> {
+        let code = if bits & SAME_CODE == 0 { self.block.text()? } else { code };
+        let email = if bits & SAME_EMAIL == 0 { self.block.text()? } else { email };
+        let (secret, status, total_cents) = (self.block.text()?, self.known()?, unzigzag(self.block.number()?));
+        self.read_tickets()?;
         Ok(OrderRef { code, secret, status, total_cents, email, positions: &[] })
     }
 
-    fn row(&mut self, body: &mut Cursor<'b>) -> Result<RowRef<'_>, Malformed> {
-        let bits = body.bits("bit of a row", ROW_BITS)?;
-        let (source, code) = (self.known(body)?, body.text()?);
+    fn row(&mut self) -> Result<RowRef<'_>, Malformed> {
+        let bits = self.block.bits("bit of a row", ROW_BITS)?;
+        let (source, code) = (self.known()?, self.block.text()?);
         let token = match (bits & HAS_TOKEN, bits & TOKEN_IS_CODE) {
             (0, _) => None,
-            (_, 0) => Some(body.text()?),
+            (_, 0) => Some(self.block.text()?),
             _ => Some(code),
         };
-        let (status, total_cents, email) = (self.known(body)?, unzigzag(body.number()?), body.text()?);
-        self.read_tickets(body)?;
+        let (status, total_cents, email) = (self.known()?, unzigzag(self.block.number()?), self.block.text()?);
+        self.read_tickets()?;
         Ok(RowRef { source, code, token, status, total_cents, email, positions: &self.tickets })
     }
 
-    fn read_tickets(&mut self, body: &mut Cursor<'b>) -> Result<(), Malformed> {
-        for _ in 0..body.number()? {
-            let bits = body.bits("bit of a ticket", TICKET_BITS)?;
-            let id = if bits & HAS_ID == 0 { None } else { Some(body.difference(self.last.ticket)?) };
+    fn read_tickets(&mut self) -> Result<(), Malformed> {
+        for _ in 0..self.block.number()? {
+            let bits = self.block.bits("bit of a ticket", TICKET_BITS)?;
+            let id = if bits & HAS_ID == 0 { None } else { Some(self.block.difference(self.last.ticket)?) };
             self.last.ticket = id.unwrap_or(self.last.ticket);
-            let (item, price_cents) = (body.number()?, unzigzag(body.number()?));
-            let secret = if bits & HAS_SECRET == 0 { None } else { Some(body.text()?) };
+            let (item, price_cents) = (self.block.number()?, unzigzag(self.block.number()?));
+            let secret = if bits & HAS_SECRET == 0 { None } else { Some(self.block.text()?) };
             self.tickets.push(TicketRef { id, item, price_cents, secret, canceled: bits & CANCELED != 0 });
         }
         Ok(())
     }
 
-    fn known(&mut self, body: &mut Cursor<'b>) -> Result<&'b str, Malformed> {
-        let number = body.number()?;
+    fn known(&mut self) -> Result<&'b str, Malformed> {
+        let number = self.block.number()?;
         if number == 0 {
-            let text = body.text()?;
+            let text = self.block.text()?;
             self.texts.push(text);
             return Ok(text);
         }
@@ -410,9 +409,11 @@ impl<'b> Decoder<'b> {
     }
 }
 
+/// What is left of a block.
 #[derive(Debug)]
 struct Cursor<'b> {
     rest: &'b [u8],
+    texts: &'b str,
 }
 
 impl<'b> Cursor<'b> {
@@ -420,13 +421,6 @@ impl<'b> Cursor<'b> {
         let (first, rest) = self.rest.split_first().ok_or(Malformed::Short)?;
         self.rest = rest;
         Ok(*first)
-    }
-
-    fn bytes(&mut self, length: u64) -> Result<&'b [u8], Malformed> {
-        let length = usize::try_from(length).map_err(|_| Malformed::Short)?;
-        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Short)?;
-        self.rest = rest;
-        Ok(bytes)
     }
 
     fn number(&mut self) -> Result<u64, Malformed> {
@@ -468,7 +462,9 @@ impl<'b> Cursor<'b> {
     }
 
     fn text(&mut self) -> Result<&'b str, Malformed> {
-        let length = self.number()?;
-        std::str::from_utf8(self.bytes(length)?).map_err(|_| Malformed::Text)
+        let length = usize::try_from(self.number()?).map_err(|_| Malformed::Short)?;
+        let (text, rest) = self.texts.split_at_checked(length).ok_or(Malformed::Short)?;
+        self.texts = rest;
+        Ok(text)
     }
 }
