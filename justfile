@@ -14,7 +14,7 @@ lint:
 
 # Everything that needs no Docker: core, load, reports.
 test-pure:
-    cargo test -p firedrill-core -p firedrill-load -p firedrill-reports
+    cargo test -p firedrill-core -p firedrill-load -p firedrill-reports -p firedrill-synthetic
 
 # All tests, the booted stack included.
 test:
@@ -43,6 +43,10 @@ test-images:
 # How punctual the fault `delay` is: 2,000 packets a row, idle and busy (docs/delay-accuracy.md).
 bench-delay:
     cargo run --release -p firedrill-engine --example delay
+
+# How fast histories of 1, 3 and 10 million purchases are read and judged, on one core (docs/measurements.md).
+bench-judge *millions:
+    bash harness/synthetic/benches/judge.sh {{millions}}
 
 # The load generator beside wrk, oha, goose and Locust, on an idle machine (docs/load-benchmark.md).
 bench-load *args:

@@ -12,13 +12,14 @@ fn buyers_are_served_within_the_agreement_while_the_database_primary_dies() {
 
     // The stored history gives the same verdict, byte for byte.
     let stored = outcome.dir.read().expect("the run is readable");
-    let again = serde_json::to_string(&stored.judge(None)).expect("a verdict is JSON");
+    let again =
+        serde_json::to_string(&stored.judge(None).expect("the history is readable")).expect("a verdict is JSON");
     assert_eq!(again, serde_json::to_string(&outcome.verdict).expect("a verdict is JSON"));
 
     // The same history breaks an agreement that nobody could keep: the judges do judge.
     let mut impossible = agreement("gic-2020");
     impossible.response_time.max_ms = 1.0;
-    let harsh = stored.judge(Some(&impossible));
+    let harsh = stored.judge(Some(&impossible)).expect("the history is readable");
     assert_eq!(harsh.conclusion, Conclusion::Violated);
     let response_time = harsh.checks.iter().find(|check| check.checker == "response_time");
     assert_eq!(response_time.map(|check| check.judgement), Some(Judgement::Fail));

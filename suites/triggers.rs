@@ -18,7 +18,7 @@ fn fault(name: &str) -> Fault {
 
 fn event(outcome: &Outcome, step: u32, phase: Phase) -> FaultEvent {
     let stored = outcome.dir.read().expect("the run is stored");
-    let events: Vec<FaultEvent> = stored.history.faults().cloned().collect();
+    let events: Vec<FaultEvent> = stored.history().expect("the history is readable").faults().cloned().collect();
     let found = events.into_iter().find(|event| event.step == StepId(step) && event.phase == phase);
     found.unwrap_or_else(|| panic!("step {step} was never {phase}\n{}", outcome.text()))
 }
@@ -52,7 +52,7 @@ fn faults_come_by_their_triggers_and_overlap() {
     // The pause came when a Redis had another role than before the kill: the dead one, at least.
     let (killed, begun) = (event(&outcome, 4, Phase::Injecting).at, event(&outcome, 5, Phase::Injecting).at);
     let stored = outcome.dir.read().expect("the run is stored");
-    let changed = stored.history.observations().any(|seen| {
+    let changed = stored.history().expect("the history is readable").observations().any(|seen| {
         seen.tier.as_str() == "redis" && seen.at > killed && seen.at <= begun && seen.role != Role::Standby
     });
     assert!(changed, "no role had changed when the pause began\n{}", outcome.text());

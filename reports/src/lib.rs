@@ -36,8 +36,10 @@ pub struct ReportInput<'a> {
     pub verdict: &'a Verdict,
     /// What the run was made of.
     pub manifest: &'a Manifest,
-    /// What was observed.
+    /// What was observed, or of very much an excerpt.
     pub history: &'a History,
+    /// Of how many purchases the history has one: 1 where it is whole. The verdict is always of all.
+    pub one_in: u64,
     /// Log lines near faults, in any order; may be empty.
     pub log_excerpts: &'a [LogLine],
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Chaos and failover verification for redundant ticket shops: boots the real stack, sells tickets, breaks
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Render the reports of a stored run again.
     Report(ReportArgs),
+    /// Write the history of a stored run in a form that other tools read.
+    Export(ExportArgs),
     /// Buy tickets from any Pretix at a given rate.
     Load(LoadArgs),
     /// Find the highest rate of purchases that a topology sustains within its agreement.
@@ -167,6 +169,26 @@ pub(crate) struct CheckArgs {
 pub(crate) struct ReportArgs {
     /// Folder of the run.
     pub(crate) run_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Folder of the run.
+    pub(crate) run_dir: PathBuf,
+    /// The form.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ExportFormat,
+    /// Write to this file instead of standard output.
+    #[arg(long, short)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// A form that other tools read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// JSON lines: one record a line.
+    #[default]
+    Jsonl,
 }
 
 #[derive(Debug, Args)]

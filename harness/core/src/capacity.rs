@@ -9,10 +9,12 @@
 //!
 //! [`Search`] is a state machine without a clock: it says which trial comes next, and is told how it went.
 
+use crate::checker::demand::Due;
 use crate::checker::stats::Durations;
 use crate::checker::{Evidence, availability, response_time};
-use crate::history::{At, History, OperationOutcome};
-use crate::ids::OpId;
+use crate::digest::Recorded;
+use crate::history::At;
+use crate::history::ops::Known;
 use crate::sla::Sla;
 use crate::verdict::Judgement;
 use serde::{Deserialize, Serialize};
@@ -167,21 +169,24 @@ impl Search {
 }
 
 /// Says how a trial went, from its history.
-pub fn measure(trial: Trial, history: &History, sla: &Sla) -> Measured {
-    let evidence = Evidence::of(history, sla);
+///
+/// # Errors
+/// Where the history cannot be read at all.
+pub fn measure<R: Recorded>(trial: Trial, history: &mut R, sla: &Sla) -> Result<Measured, R::Error> {
+    let evidence = Evidence::gather(history, sla)?;
     let demand = &evidence.demand;
     let length_s = (demand.end.ms_since(demand.begin) / 1e3).max(1e-3);
-    let served = || evidence.operations.iter().filter(|op| op.is_served());
-    let in_time = served().filter(|op| op.served_at().is_some_and(|at| at <= demand.end)).count();
-    let latencies = Durations::of(served().map(|op| op.latency_ms()));
-    Measured {
+    let served = || evidence.history.operations.iter().filter_map(|(_, op)| Some((op.served_at()?, op)));
+    let in_time = served().filter(|(at, _)| *at <= demand.end).count();
+    let mut latencies = Durations::of(served().map(|(_, op)| op.latency_ms()));
+    Ok(Measured {
         trial,
         served_per_s: in_time as f64 / length_s,
         due: demand.dues.len() as u64,
         p50_ms: latencies.percentile_ms(50.0),
         p99_ms: latencies.percentile_ms(99.0),
         broke: broke(&evidence),
-    }
+    })
 }
 
 /// Why a trial was not sustained.
@@ -197,15 +202,15 @@ fn broke(evidence: &Evidence<'_>) -> Option<String> {
     let demand = &evidence.demand;
     let until = At(demand.end.0.saturating_sub(UNDER_WAY_MS * 1_000_000));
     let due = demand.between(demand.begin, until);
-    let in_time = |op: &OpId| {
-        let served = evidence.operations.get(*op).and_then(|op| op.served_at());
+    let in_time = |due: &&Due| {
+        let served = due.operation(&evidence.history).and_then(|op| op.served_at());
         served.is_some_and(|at| at <= demand.end)
     };
-    let served = due.iter().filter(|due| in_time(&due.op)).count();
+    let served = due.iter().filter(in_time).count();
     if (served as f64) < SERVED_SHARE_MIN * due.len() as f64 {
         return Some(format!("{served} of {} purchases were served while the load ran: a queue builds up", due.len()));
     }
-    let in_doubt = evidence.operations.iter().filter(|op| op.outcome == OperationOutcome::InDoubt).count();
+    let in_doubt = evidence.history.operations.iter().filter(|(_, op)| op.known == Known::InDoubt).count();
     (in_doubt > 0).then(|| format!("{in_doubt} purchases came to nothing that their buyers know"))
 }
 

@@ -11,6 +11,7 @@
 pub mod capacity;
 pub mod checker;
 pub mod cluster;
+pub mod digest;
 pub mod drill;
 pub mod fault;
 pub mod history;

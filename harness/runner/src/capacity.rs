@@ -3,7 +3,7 @@
 
 use crate::drill::DrillError;
 use crate::session::Session;
-use firedrill_core::capacity::{Found, Measured, Search, Trial, measure};
+use firedrill_core::capacity::{Found, Measured, Search, Trial};
 use firedrill_core::drill::{Drill, Problem};
 use firedrill_core::load::Load;
 use firedrill_core::sla::Sla;
@@ -121,7 +121,7 @@ impl Session {
         let executed = self.drill(&drill, sla, seed, &replay, interrupt, progress).await?;
         let stored = executed.dir.read()?;
         let run = executed.dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(TrialRun { run, measured: measure(trial, &stored.history, sla) })
+        Ok(TrialRun { run, measured: stored.measure(trial, sla)? })
     }
 }
 

@@ -231,9 +231,9 @@ impl Session {
 
 fn conclude(mut stored: Stored, drill: &Drill, seed: u64, missing: u64) -> Result<Executed, DrillError> {
     if missing > 0 {
-        stored.history.damage.push(format!("{missing} records found the journal full and are missing"));
+        stored.damage.push(format!("{missing} records found the journal full and are missing"));
     }
-    let verdict = stored.judge(None);
+    let verdict = stored.judge(None)?;
     let schedule = Schedule { drill: drill.clone(), seed, executed: verdict.steps.clone() };
     stored.dir.write_schedule(&schedule)?;
     stored.write_verdict(&verdict)?;

@@ -2,24 +2,29 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `history.jsonl.zst` | every record, as it happened |
+//! | `history.fdh` | every record, as it happened (`history.jsonl.zst` in runs of before format 2) |
 //! | `manifest.json` | versions, images, nodes, agreement, boot |
 //! | `schedule.json` | the drill as asked and the steps as executed |
 //! | `verdict.json` | the verdict |
 //! | `report.html`, `summary.md`, `junit.xml` | the verdict for people and for CI |
 //! | `logs/NODE.log` | the output of every node |
 
+use firedrill_core::capacity::{Measured, Trial, measure};
 use firedrill_core::checker;
+use firedrill_core::digest::{self, Recorded};
 use firedrill_core::drill::Drill;
-use firedrill_core::history::codec::{self, ReadError};
+use firedrill_core::history::codec::{self, ReadError, write_line};
+use firedrill_core::history::record::Record;
 use firedrill_core::history::{At, History};
-use firedrill_core::ids::RunId;
+use firedrill_core::ids::{OpId, RunId};
 use firedrill_core::manifest::Manifest;
 use firedrill_core::sla::Sla;
 use firedrill_core::verdict::{StepVerdict, Verdict};
 use firedrill_reports::{LogLine, ReportError, ReportInput, html, json, junit, markdown};
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -77,11 +82,21 @@ pub struct Schedule {
 pub struct Stored {
     /// Its folder.
     pub dir: RunDir,
-    /// Its history.
-    pub history: History,
+    /// What is known to be wrong with its history beyond what its bytes say.
+    pub damage: Vec<String>,
     /// Its manifest.
     pub manifest: Manifest,
 }
+
+/// What the history of a run is written to.
+const HISTORY: &str = "history.fdh";
+
+/// What it was written to before format 2.
+const HISTORY_V1: &str = "history.jsonl.zst";
+
+/// About how many purchases a report is drawn from: more are more than a page can show, and a history of
+/// millions does not fit into memory as it stands.
+const REPORTED_MAX: u64 = 100_000;
 
 /// A new run id: UTC time and four random characters, so that runs sort by time and two of the same
 /// second differ.
@@ -113,9 +128,35 @@ impl RunDir {
         &self.path
     }
 
-    /// The history.
+    /// The history, as it is written.
     pub fn history(&self) -> PathBuf {
-        self.path.join("history.jsonl.zst")
+        self.path.join(HISTORY)
+    }
+
+    /// The history that is there, of whatever version.
+    fn open_history(&self) -> Result<(PathBuf, File), RunDirError> {
+        let before = self.path.join(HISTORY_V1);
+        let path = if before.exists() && !self.history().exists() { before } else { self.history() };
+        let file = File::open(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
+        Ok((path, file))
+    }
+
+    /// Writes the history as JSON lines, one record a line, and gives back what is damaged.
+    ///
+    /// # Errors
+    /// A [`RunDirError`] where the history cannot be read or `out` cannot be written.
+    pub fn export(&self, out: &mut impl Write) -> Result<Vec<String>, RunDirError> {
+        let (path, file) = self.open_history()?;
+        let mut written = Ok(());
+        let damage = codec::scan(file, &mut |_, record| {
+            if written.is_ok() {
+                written = write_line(out, &record.to_event());
+            }
+        });
+        let damage = damage.map_err(|source| RunDirError::History { path, source })?;
+        let written = written.and_then(|()| out.flush());
+        written.map_err(|source| RunDirError::File { path: "the export".into(), source })?;
+        Ok(damage)
     }
 
     /// The logs of the nodes.
@@ -150,22 +191,86 @@ impl RunDir {
         text.map_err(|source| RunDirError::Json { path: self.path.clone(), source })
     }
 
-    /// Reads a stored run.
+    /// Opens a stored run.
     pub fn read(&self) -> Result<Stored, RunDirError> {
         let path = self.path.join("manifest.json");
         let bytes = std::fs::read(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
         let manifest = serde_json::from_slice(&bytes).map_err(|source| RunDirError::Json { path, source })?;
-        let path = self.history();
-        let file = std::fs::File::open(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
-        let history = codec::read(file).map_err(|source| RunDirError::History { path, source })?;
-        Ok(Stored { dir: self.clone(), history, manifest })
+        self.open_history()?;
+        Ok(Stored { dir: self.clone(), damage: Vec::new(), manifest })
     }
 }
 
 impl Stored {
     /// Judges the run against the agreement that it was run for, or against another one.
-    pub fn judge(&self, against: Option<&Sla>) -> Verdict {
-        checker::judge(&self.history, against.unwrap_or(&self.manifest.sla))
+    ///
+    /// # Errors
+    /// Where the history is of no use.
+    pub fn judge(&self, against: Option<&Sla>) -> Result<Verdict, RunDirError> {
+        let sla = against.unwrap_or(&self.manifest.sla);
+        self.with_history(|history| checker::judge_stored(history, sla))
+    }
+
+    /// Says how a trial went that this run recorded.
+    ///
+    /// # Errors
+    /// Where the history is of no use.
+    pub fn measure(&self, trial: Trial, sla: &Sla) -> Result<Measured, RunDirError> {
+        self.with_history(|history| measure(trial, history, sla))
+    }
+
+    /// Reads the whole history into memory.
+    ///
+    /// # Errors
+    /// Where it is of no use.
+    pub fn history(&self) -> Result<History, RunDirError> {
+        self.with_history(|history| {
+            let mut events = Vec::new();
+            let damage = history.scan(&mut |_, record| events.push(record.to_event()))?;
+            Ok(History { events, damage })
+        })
+    }
+
+    fn with_history<T>(
+        &self,
+        look: impl FnOnce(&mut digest::Stored<File>) -> Result<T, ReadError>,
+    ) -> Result<T, RunDirError> {
+        let (path, input) = self.dir.open_history()?;
+        let mut history = digest::Stored { input, damage: self.damage.clone() };
+        look(&mut history).map_err(|source| RunDirError::History { path, source })
+    }
+
+    /// As much of the history as a report is drawn from: of every few purchases one, those that findings name, and
+    /// everything that is no purchase. Gives back one of how many.
+    fn reported(&self, verdict: &Verdict) -> Result<(History, u64), RunDirError> {
+        let one_in = verdict.totals.attempts / REPORTED_MAX + 1;
+        if one_in == 1 {
+            return Ok((self.history()?, 1));
+        }
+        let named = verdict.checks.iter().flat_map(|check| &check.findings).flat_map(|finding| &finding.ops);
+        let named: HashSet<OpId> = named.copied().collect();
+        let mut tokens: HashSet<String> = HashSet::new();
+        let mut events = Vec::new();
+        let damage = self.with_history(|history| {
+            history.scan(&mut |_, record| {
+                let keep = match &record {
+                    Record::Attempt(attempt) => {
+                        let keep = attempt.op.0 % one_in == 0 || named.contains(&attempt.op);
+                        if keep {
+                            tokens.extend([attempt.code, attempt.email].map(str::to_owned));
+                        }
+                        keep
+                    }
+                    Record::Ledger(row) => tokens.contains(row.code) || tokens.contains(row.email),
+                    Record::Refused(refusal) => refusal.op.0 % one_in == 0,
+                    Record::Other(_) => true,
+                };
+                if keep {
+                    events.push(record.to_event());
+                }
+            })
+        })?;
+        Ok((History { events, damage }, one_in))
     }
 
     /// Writes the verdict as JSON.
@@ -176,7 +281,9 @@ impl Stored {
     /// Renders the reports beside the history.
     pub fn write_reports(&self, verdict: &Verdict) -> Result<(), RunDirError> {
         let excerpts = self.log_excerpts(verdict);
-        let input = ReportInput { verdict, manifest: &self.manifest, history: &self.history, log_excerpts: &excerpts };
+        let (history, one_in) = self.reported(verdict)?;
+        let manifest = &self.manifest;
+        let input = ReportInput { verdict, manifest, history: &history, one_in, log_excerpts: &excerpts };
         self.dir.write("report.html", &html::render(&input)?)?;
         self.dir.write("summary.md", &markdown::render(verdict))?;
         self.dir.write("junit.xml", &junit::render(verdict)?)
@@ -184,8 +291,7 @@ impl Stored {
 
     /// Lines of the nodes' logs that say what happened around each fault: role changes, errors, starts.
     fn log_excerpts(&self, verdict: &Verdict) -> Vec<LogLine> {
-        let started = self.history.header().and_then(|header| header.started.parse::<jiff::Timestamp>().ok());
-        let Some(started) = started else { return Vec::new() };
+        let Ok(started) = verdict.started.parse::<jiff::Timestamp>() else { return Vec::new() };
         let mut lines = Vec::new();
         for node in &self.manifest.nodes {
             let path = self.dir.logs().join(format!("{}.log", node.name));

@@ -34,6 +34,7 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, ReportError> {
     let steps = steps::views(input, &operations, &mut records)?;
     let checks = checks::views(input.verdict, &mut records);
     let conclusion = input.verdict.conclusion;
+    let covered = input.manifest.not_covered.iter().map(|text| units::clean(text));
     let page = Page {
         style: STYLE,
         verdict: Badge::of_conclusion(conclusion),
@@ -50,7 +51,7 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, ReportError> {
         checks,
         operations: records.views(input.history),
         configuration: configuration::view(input),
-        not_covered: input.manifest.not_covered.iter().map(|text| units::clean(text)).collect(),
+        not_covered: excerpt(input).into_iter().chain(covered).collect(),
     };
     let html = page.render()?;
     // Lines of the template's own logic leave empty lines behind.
@@ -77,6 +78,13 @@ struct Page {
     operations: Vec<OperationView>,
     configuration: ConfigurationView,
     not_covered: Vec<String>,
+}
+
+/// What the plots leave out, where they do.
+fn excerpt(input: &ReportInput<'_>) -> Option<String> {
+    let what = "The plots of this report are drawn from one purchase in";
+    let rest = "and from those that findings name; the verdict and its numbers are of all.";
+    (input.one_in > 1).then(|| format!("{what} {}, {rest}", units::count(input.one_in)))
 }
 
 fn lead(verdict: &Verdict) -> String {

@@ -37,7 +37,7 @@ pub(super) fn view(input: &ReportInput<'_>, operations: &Operations) -> Result<O
         return Ok(None);
     };
     let steps = &input.verdict.steps;
-    let series = TimeSeries::of(input.history, operations, span);
+    let series = TimeSeries::of(input, operations, span);
     let limit_ms = input.manifest.sla.response_time.max_ms;
     let lanes = plot::lanes(input.history, input.manifest);
     let usage = plot::tier_usage(input.history, input.manifest, span);

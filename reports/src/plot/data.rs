@@ -1,5 +1,6 @@
 //! What is plotted over time, counted into a number of buckets that does not grow with the run.
 
+use crate::ReportInput;
 use firedrill_core::history::{AttemptKind, Event, History, Operations, Outcome};
 use firedrill_core::verdict::Verdict;
 
@@ -71,8 +72,9 @@ pub(crate) struct TimeSeries {
 }
 
 impl TimeSeries {
-    /// Counts a history.
-    pub(crate) fn of(history: &History, operations: &Operations, span: Span) -> Self {
+    /// Counts a history; where that is an excerpt, every purchase counts for those that are left out.
+    pub(crate) fn of(input: &ReportInput<'_>, operations: &Operations, span: Span) -> Self {
+        let one_in = u32::try_from(input.one_in).unwrap_or(u32::MAX);
         let width = bucket_width(span.length());
         let n = (span.length() / width).ceil().max(1.0) as usize;
         let bucket = |ns: u64| {
@@ -81,10 +83,10 @@ impl TimeSeries {
         };
         let (mut acks, mut errors) = (vec![0; n], vec![0; n]);
         let (mut latency, mut service) = (vec![Vec::new(); n], vec![Vec::new(); n]);
-        for a in history.attempts() {
+        for a in input.history.attempts() {
             match a.outcome {
                 Outcome::InDoubt | Outcome::NotApplied | Outcome::NotSent => {
-                    errors[bucket(a.ended.0)] += 1;
+                    errors[bucket(a.ended.0)] += one_in;
                 }
                 Outcome::Acknowledged if a.kind == AttemptKind::Purchase => {
                     service[bucket(a.intended.0)].push(a.service_ms() as f32);
@@ -94,7 +96,7 @@ impl TimeSeries {
         }
         for operation in operations.iter() {
             if let Some(at) = operation.acknowledged_at() {
-                acks[bucket(at.0)] += 1;
+                acks[bucket(at.0)] += one_in;
                 latency[bucket(operation.intended.0)].push(operation.latency_ms() as f32);
             }
         }

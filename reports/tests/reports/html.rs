@@ -10,7 +10,7 @@ use firedrill_reports::{LogLine, ReportInput, html};
 use std::time::{Duration, Instant};
 
 fn render(verdict: &Verdict, manifest: &Manifest, history: &History, logs: &[LogLine]) -> String {
-    let input = ReportInput { verdict, manifest, history, log_excerpts: logs };
+    let input = ReportInput { verdict, manifest, history, one_in: 1, log_excerpts: logs };
     html::render(&input).expect("renders")
 }
 

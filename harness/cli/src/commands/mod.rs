@@ -22,6 +22,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Certify(args) => drill::certify(&args).await,
         Command::Check(args) => check::check(&args),
         Command::Report(args) => check::report(&args),
+        Command::Export(args) => check::export(&args),
         Command::Load(args) => load::load(&args).await,
         Command::Capacity(args) => capacity::capacity(&args).await,
         Command::Reap => stacks::reap().await,

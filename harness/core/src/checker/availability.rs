@@ -29,7 +29,10 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         if dues.len() < OPERATIONS_MIN {
             continue;
         }
-        let failed = dues.iter().filter(|due| due.service == super::demand::Service::Failed).map(|due| due.op);
+        let failed = dues
+            .iter()
+            .filter(|due| due.service == super::demand::Service::Failed)
+            .map(|due| due.op(&evidence.history));
         let failed: Vec<_> = failed.collect();
         findings.extend(Shares::of(dues).shortfalls(evidence.sla).into_iter().map(|text| {
             Finding::new(format!("{}, {} {}: {text}", window.step, window.fault, window.target))

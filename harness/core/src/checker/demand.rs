@@ -4,7 +4,9 @@
 //! is a failure: a real buyer would have come.
 
 use super::first_stage;
-use crate::history::{At, Event, History, OperationOutcome, Operations, RejectReason, Stage};
+use crate::digest::{Digest, Op, Place};
+use crate::history::ops::Known;
+use crate::history::{At, RejectReason, Stage};
 use crate::ids::OpId;
 use crate::sla::Sla;
 
@@ -30,14 +32,31 @@ pub enum Service {
 /// One due purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
-    /// Which.
-    pub op: OpId,
     /// When it was due.
     pub at: At,
+    /// Which: the place of an operation, or behind all of these that of a refusal.
+    place: u32,
     /// What became of it.
     pub service: Service,
     /// Whether its minute was a peak as the agreement defines it.
     pub peak: bool,
+}
+
+impl Due {
+    /// The purchase that it is, which a refused arrival never became.
+    pub fn op(&self, history: &Digest) -> OpId {
+        let places = history.operations.places();
+        match (self.place as usize).checked_sub(places) {
+            None => history.operations.id(Place(self.place)),
+            Some(refusal) => history.refusals[refusal].op,
+        }
+    }
+
+    /// The operation, unless the arrival was refused.
+    pub(crate) fn operation<'d>(&self, history: &'d Digest) -> Option<&'d Op> {
+        let place = Place(self.place);
+        ((self.place as usize) < history.operations.places()).then(|| history.operations.at(place))
+    }
 }
 
 /// Counts of one class of due purchases.
@@ -116,22 +135,31 @@ pub struct Demand {
 impl Demand {
     /// Collects the due purchases of a history. Where the stages are missing, the load is taken to last
     /// from the first due time to the last.
-    pub fn of(history: &History, operations: &Operations, sla: &Sla) -> Self {
-        let served =
-            operations.iter().map(|op| Due { op: op.id, at: op.intended, service: service(&op.outcome), peak: false });
-        let refused = history.events.iter().filter_map(|event| match event {
-            Event::Refused(refusal) => {
-                Some(Due { op: refusal.op, at: refusal.intended, service: Service::Failed, peak: false })
-            }
-            _ => None,
+    pub fn of(history: &Digest, sla: &Sla) -> Self {
+        let operations = &history.operations;
+        let refused = (operations.places()..).zip(&history.refusals).map(|(place, refusal)| Due {
+            at: refusal.intended,
+            place: place as u32,
+            service: Service::Failed,
+            peak: false,
         });
-        let mut dues: Vec<Due> = served.chain(refused).collect();
-        dues.sort_unstable_by_key(|due| (due.at, due.op));
+        let mut dues: Vec<Due> = Vec::with_capacity(operations.len() + history.refusals.len());
+        dues.extend(operations.placed().map(|(Place(place), op)| Due {
+            at: op.intended,
+            place,
+            service: service(op.known),
+            peak: false,
+        }));
+        dues.extend(refused);
+        let order = |a: &Due, b: &Due| a.at.cmp(&b.at).then_with(|| a.op(history).cmp(&b.op(history)));
+        if !dues.is_sorted_by(|a, b| order(a, b).is_le()) {
+            dues.sort_unstable_by(order);
+        }
         let first = dues.first().map_or(At(0), |due| due.at);
         let last = dues.last().map_or(first, |due| due.at);
         let begin = first_stage(history, Stage::LoadStarted).unwrap_or(first);
         let end = first_stage(history, Stage::LoadStopped).unwrap_or(last).max(begin);
-        let refused = (dues.len() - operations.len()) as u64;
+        let refused = history.refusals.len() as u64;
         let mut demand = Self { begin, end, dues, refused };
         demand.mark_peaks(sla.availability.peak_above_per_min);
         demand
@@ -167,11 +195,11 @@ impl Demand {
     }
 }
 
-fn service(outcome: &OperationOutcome) -> Service {
-    match outcome {
-        OperationOutcome::Acknowledged { .. } => Service::Sold,
-        OperationOutcome::Rejected(RejectReason::SoldOut) => Service::SoldOut,
-        OperationOutcome::Visited => Service::Visited,
-        OperationOutcome::Rejected(_) | OperationOutcome::InDoubt | OperationOutcome::NotApplied => Service::Failed,
+fn service(known: Known) -> Service {
+    match known {
+        Known::Acknowledged => Service::Sold,
+        Known::Rejected(RejectReason::SoldOut) => Service::SoldOut,
+        Known::Visited => Service::Visited,
+        Known::Rejected(_) | Known::InDoubt | Known::NotApplied => Service::Failed,
     }
 }

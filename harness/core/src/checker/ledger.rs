@@ -1,25 +1,15 @@
-//! The rows of one final read.
+//! Which reads of which databases are compared.
 
-use crate::history::{Event, History, LedgerRow, SourceRead};
+use crate::digest::Digest;
+use crate::history::SourceRead;
+use crate::ids::NodeName;
+use std::collections::BTreeMap;
 
-/// The rows that belong to `read`, in the order in which they were written.
-///
-/// A read writes its rows and then its [`SourceRead`]. Where one database was read more than once, only
-/// the rows after its read before count.
-pub fn rows<'a>(history: &'a History, read: &SourceRead) -> Vec<&'a LedgerRow> {
-    let reads = history.sources().filter(|other| other.source == read.source).count();
-    let mut rows = Vec::new();
-    for event in &history.events {
-        match event {
-            Event::Ledger(row) if row.source == read.source => rows.push(row),
-            Event::Source(other) if reads > 1 && other.source == read.source => {
-                if other == read {
-                    return rows;
-                }
-                rows.clear();
-            }
-            _ => {}
-        }
+/// The last read of every database but the authority, by name.
+pub(super) fn others<'a>(digest: &'a Digest, authority: &SourceRead) -> Vec<&'a SourceRead> {
+    let mut last: BTreeMap<&NodeName, &SourceRead> = BTreeMap::new();
+    for read in digest.sources() {
+        last.insert(&read.source, read);
     }
-    rows
+    last.into_values().filter(|read| read.source != authority.source).collect()
 }

@@ -5,9 +5,10 @@
 //! times, nodes and the fault window. Every checker is O(n log n) or better in the records.
 
 pub mod availability;
+pub mod books;
 pub mod conservation;
 pub mod demand;
-pub mod ledger;
+mod ledger;
 pub mod oversell;
 pub mod preconditions;
 pub mod primaries;
@@ -17,39 +18,56 @@ pub mod sales;
 pub mod stats;
 pub mod step;
 
-use crate::history::{At, Event, History, Operation, OperationOutcome, Operations, Stage};
+use crate::digest::{Digest, Recorded};
+use crate::history::ops::Known;
+use crate::history::{At, History, Stage};
 use crate::sla::Sla;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement, Totals, VERDICT_VERSION, Verdict, conclude};
 use std::collections::BTreeMap;
 
-/// What every checker gets: the history, and what is folded out of it once for all of them.
+/// What every checker gets: the digest of a history, and what is made of it once for all of them.
 pub struct Evidence<'a> {
-    /// All records.
-    pub history: &'a History,
-    /// All logical purchases.
-    pub operations: Operations,
+    /// The history, digested.
+    pub history: Digest,
     /// The executed steps with their windows, not yet judged.
     pub windows: Vec<step::Window>,
     /// Every purchase that was due, with what became of it for the buyer.
     pub demand: demand::Demand,
-    /// Buyers' confirmations against the database.
-    pub account: conservation::Account,
+    /// Buyers' confirmations against the database, and the databases against each other.
+    pub books: books::Books,
     /// What was promised.
     pub sla: &'a Sla,
 }
 
 impl<'a> Evidence<'a> {
-    /// Gathers the evidence of a history.
-    pub fn of(history: &'a History, sla: &'a Sla) -> Self {
-        let operations = Operations::of(history);
-        Self {
-            history,
-            windows: step::windows(history),
-            demand: demand::Demand::of(history, &operations, sla),
-            account: conservation::Account::of(history, &operations),
-            operations,
-            sla,
+    /// Gathers the evidence of a history in memory.
+    pub fn of(mut history: &History, sla: &'a Sla) -> Self {
+        match Self::gather(&mut history, sla) {
+            Ok(evidence) => evidence,
+            Err(never) => match never {},
         }
+    }
+
+    /// Gathers the evidence of a history, wherever it is.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all.
+    pub fn gather<R: Recorded>(history: &mut R, sla: &'a Sla) -> Result<Self, R::Error> {
+        let digest = Digest::of(history)?;
+        Self::weigh(history, digest, sla)
+    }
+
+    /// Gathers the evidence of a history that is digested already; it is read again only for the texts of what
+    /// is wrong.
+    ///
+    /// # Errors
+    /// Where it cannot be read again.
+    pub fn weigh<R: Recorded>(history: &mut R, mut digest: Digest, sla: &'a Sla) -> Result<Self, R::Error> {
+        let windows = step::windows(&digest);
+        // In this order: the rows, which the books need, are gone when the demand is collected.
+        let books = books::Books::draw(history, &mut digest, &windows)?;
+        let demand = demand::Demand::of(&digest, sla);
+        Ok(Self { history: digest, windows, demand, books, sla })
     }
 
     /// Why the history cannot carry a pass, where it cannot: what is missing from it might be what was
@@ -117,25 +135,30 @@ impl Question {
 }
 
 /// When the first stage of this kind was entered.
-pub(crate) fn first_stage(history: &History, wanted: Stage) -> Option<At> {
-    stages(history).find(|stage| stage.stage == wanted).map(|stage| stage.at)
+pub(crate) fn first_stage(history: &Digest, wanted: Stage) -> Option<At> {
+    history.stages().find(|stage| stage.stage == wanted).map(|stage| stage.at)
 }
 
-/// All stages of a history, in order.
-pub(crate) fn stages(history: &History) -> impl Iterator<Item = &crate::history::StageEvent> {
-    history.events.iter().filter_map(|event| match event {
-        Event::Stage(stage) => Some(stage),
-        _ => None,
-    })
-}
-
-/// Judges a history against an agreement: the verdict, byte for byte the same for the same input.
+/// Judges a history in memory against an agreement: the verdict, byte for byte the same for the same input.
 pub fn judge(history: &History, sla: &Sla) -> Verdict {
-    let evidence = Evidence::of(history, sla);
-    let checks: Vec<CheckResult> = REGISTRY.iter().map(|(_, check)| check(&evidence)).collect();
-    let steps = step::judge(&evidence);
+    verdict(&Evidence::of(history, sla))
+}
+
+/// Judges a history against an agreement, wherever it is, in bounded memory: about 64 bytes an operation and 32 a
+/// row of the final read.
+///
+/// # Errors
+/// Where it cannot be read at all.
+pub fn judge_stored<R: Recorded>(history: &mut R, sla: &Sla) -> Result<Verdict, R::Error> {
+    Ok(verdict(&Evidence::gather(history, sla)?))
+}
+
+/// What the evidence comes to.
+pub fn verdict(evidence: &Evidence<'_>) -> Verdict {
+    let checks: Vec<CheckResult> = REGISTRY.iter().map(|(_, check)| check(evidence)).collect();
+    let steps = step::judge(evidence);
     let (conclusion, reasons) = conclude(&checks, &steps);
-    let header = history.header();
+    let header = evidence.history.header();
     Verdict {
         version: VERDICT_VERSION,
         run: header.map_or_else(|| "unknown".into(), |h| h.run.clone()),
@@ -143,10 +166,10 @@ pub fn judge(history: &History, sla: &Sla) -> Verdict {
         drill: header.map_or_else(String::new, |h| h.drill.clone()),
         seed: header.map_or(0, |h| h.seed),
         started: header.map_or_else(String::new, |h| h.started.clone()),
-        sla: sla.name.clone(),
+        sla: evidence.sla.name.clone(),
         conclusion,
         reasons,
-        totals: totals(&evidence),
+        totals: totals(evidence),
         steps,
         checks,
     }
@@ -154,19 +177,25 @@ pub fn judge(history: &History, sla: &Sla) -> Verdict {
 
 /// Totals of a run.
 fn totals(evidence: &Evidence<'_>) -> Totals {
-    let count = |wanted: fn(&Operation) -> bool| evidence.operations.iter().filter(|op| wanted(op)).count() as u64;
-    let account = &evidence.account;
-    Totals {
-        operations: evidence.operations.len() as u64,
-        attempts: evidence.history.attempts().count() as u64,
-        acknowledged: count(|op| matches!(op.outcome, OperationOutcome::Acknowledged { .. })),
-        rejected: count(|op| matches!(op.outcome, OperationOutcome::Rejected(_))),
-        in_doubt: count(|op| matches!(op.outcome, OperationOutcome::InDoubt)),
-        not_applied: count(|op| matches!(op.outcome, OperationOutcome::NotApplied)),
+    let account = &evidence.books.account;
+    let mut totals = Totals {
+        operations: evidence.history.operations.len() as u64,
+        attempts: evidence.history.attempts,
         refused: evidence.demand.refused,
         recovered: account.recovered,
         lost: account.count(conservation::Kind::Lost),
         lost_cents: account.lost_cents(),
         load_ms: evidence.demand.end.ms_since(evidence.demand.begin),
+        ..Totals::default()
+    };
+    for (_, op) in evidence.history.operations.iter() {
+        match op.known {
+            Known::Acknowledged => totals.acknowledged += 1,
+            Known::Rejected(_) => totals.rejected += 1,
+            Known::InDoubt => totals.in_doubt += 1,
+            Known::NotApplied => totals.not_applied += 1,
+            Known::Visited => {}
+        }
     }
+    totals
 }

@@ -9,10 +9,13 @@
 //! cancels, so it never was more), plus every purchase of the load begun until its end that was not
 //! definitely refused, one in doubt counting as the largest order of the run, plus that largest order once
 //! more for the refused one, stay within every limited quota. The sums only rise, so the end of the
-//! refused purchase is the instant with the least room: one binary search each.
+//! refused purchase is the instant with the least room, and every quota has one instant from which on it may have
+//! been full.
 
-use super::{Evidence, Question, ledger, numbers, step};
-use crate::history::{At, LedgerRow, OperationOutcome, QuotaRow, RejectReason};
+use super::{Evidence, Question, numbers, step};
+use crate::digest::{BasketId, Op};
+use crate::history::ops::Known;
+use crate::history::{At, QuotaRow, RejectReason};
 use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
 use std::collections::{BTreeMap, HashSet};
@@ -33,7 +36,7 @@ struct Quota<'a> {
     size: Option<u64>,
 }
 
-fn quotas<'a>(evidence: &Evidence<'a>) -> BTreeMap<u64, Quota<'a>> {
+fn quotas<'a>(evidence: &'a Evidence<'_>) -> BTreeMap<u64, Quota<'a>> {
     let mut quotas: BTreeMap<u64, Quota<'a>> = BTreeMap::new();
     for row in evidence.history.quotas() {
         let quota = quotas.entry(row.id).or_insert(Quota { rows: Vec::new(), size: Some(0) });
@@ -64,8 +67,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     if let Some(ops) = &false_sold_out {
         numbers.insert("false_sold_out_answers".to_owned(), ops.len() as f64);
     }
-    let last_attempt = evidence.history.attempts().map(|attempt| attempt.ended).max().unwrap_or_default();
-    let judged_late = evidence.history.quotas().any(|row| row.at >= last_attempt);
+    let judged_late = evidence.history.quotas().any(|row| row.at >= evidence.history.last_attempt);
     let (judgement, reason) = if oversold > 0 {
         (Judgement::Fail, findings[0].summary.clone())
     } else if let Some(damage) = evidence.damage() {
@@ -91,20 +93,16 @@ fn in_database(quota: &Quota<'_>) -> Option<Finding> {
 /// Buyers' confirmations against a quota.
 fn in_hands(quota: &Quota<'_>, evidence: &Evidence<'_>) -> Option<Finding> {
     let size = quota.size?;
-    let items = items(quota);
-    let mut holders: Vec<(At, OpId, u64)> = evidence
-        .operations
-        .iter()
-        .filter_map(|op| {
-            Some((op.acknowledged_at()?, op.id, tickets(op.order()?.positions.iter().map(|p| p.item), &items)))
-        })
-        .filter(|(_, _, count)| *count > 0)
-        .collect();
-    holders.sort_unstable();
-    let held: u64 = holders.iter().map(|(_, _, count)| count).sum();
+    let tickets = tickets(quota, evidence);
+    let count = |op: &Op| if op.is_acknowledged() { tickets[op.basket.0 as usize] } else { 0 };
+    let held: u64 = evidence.history.operations.iter().map(|(_, op)| count(op)).sum();
     if held <= size {
         return None;
     }
+    let holders = evidence.history.operations.iter().filter(|(_, op)| count(op) > 0);
+    let mut holders: Vec<(At, OpId, u64)> =
+        holders.filter_map(|(id, op)| Some((op.acknowledged_at()?, id, count(op)))).collect();
+    holders.sort_unstable();
     let mut sum = 0;
     let beyond = holders.iter().filter(|(_, _, count)| {
         sum += count;
@@ -120,17 +118,15 @@ fn in_hands(quota: &Quota<'_>, evidence: &Evidence<'_>) -> Option<Finding> {
     Some(finding.with_remedy("see conservation: orders that a failover lost were sold again"))
 }
 
-fn items(quota: &Quota<'_>) -> HashSet<u64> {
-    quota.rows.iter().flat_map(|row| row.items.iter().copied()).collect()
+/// How many tickets of every basket count against a quota.
+fn tickets(quota: &Quota<'_>, evidence: &Evidence<'_>) -> Vec<u64> {
+    let items: HashSet<u64> = quota.rows.iter().flat_map(|row| row.items.iter().copied()).collect();
+    evidence.history.baskets.map(|basket| basket.filter(|item| items.contains(item)).count() as u64)
 }
 
-fn tickets(positions: impl Iterator<Item = u64>, items: &HashSet<u64>) -> u64 {
-    positions.filter(|item| items.contains(item)).count() as u64
-}
-
-fn sold_out<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = &'a crate::history::Operation> {
-    let refused = OperationOutcome::Rejected(RejectReason::SoldOut);
-    evidence.operations.iter().filter(move |op| op.outcome == refused)
+fn sold_out<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (OpId, &'a Op)> {
+    let refused = Known::Rejected(RejectReason::SoldOut);
+    evidence.history.operations.iter().filter(move |(_, op)| op.known == refused)
 }
 
 /// Purchases that were refused as sold out although every limited quota certainly had room; none where
@@ -139,68 +135,74 @@ fn false_sold_out(quotas: &BTreeMap<u64, Quota<'_>>, evidence: &Evidence<'_>) ->
     if evidence.damage().is_some() {
         return None;
     }
-    let authority = evidence.history.authority()?;
-    let rows = ledger::rows(evidence.history, authority);
-    let orders = evidence.operations.iter().filter_map(|op| op.order());
-    let largest = orders.map(|order| order.positions.len() as u64).max()?.max(1);
-    let mut rooms = Vec::new();
-    for quota in quotas.values().filter(|quota| quota.size.is_some()) {
-        rooms.push(room(quota, &rows, largest, evidence)?);
+    evidence.history.authority()?;
+    let largest = largest(evidence)?;
+    let limited: Vec<&Quota<'_>> = quotas.values().filter(|quota| quota.size.is_some()).collect();
+    let rooms = limited.into_iter().map(|quota| room(quota, largest, evidence)).collect::<Option<Vec<Room>>>()?;
+    if rooms.is_empty() || sold_out(evidence).next().is_none() {
+        return Some(Vec::new());
     }
-    let has_room = |at: At| rooms.iter().all(|room| room.least_until(at) >= largest as i64);
-    Some(sold_out(evidence).filter(|op| !rooms.is_empty() && has_room(op.completed)).map(|op| op.id).collect())
+    let full = full(&rooms, evidence);
+    let had_room = sold_out(evidence).filter(|(_, op)| full.is_none_or(|full| op.completed < full));
+    Some(had_room.map(|(id, _)| id).collect())
 }
 
-/// The least room that a quota had until an instant, by what certainly cannot have been sold.
+/// Tickets of the largest order of the run, at least one.
+fn largest(evidence: &Evidence<'_>) -> Option<u64> {
+    let sizes = evidence.history.baskets.map(|basket| basket.count() as u64);
+    let confirmed = evidence.history.operations.iter().filter(|(_, op)| op.is_acknowledged());
+    confirmed.map(|(_, op)| sizes[op.basket.0 as usize]).max().map(|largest| largest.max(1))
+}
+
+/// The room of a quota, by what certainly cannot have been sold.
 struct Room {
-    /// Begin of every purchase that may have been applied, with the tickets sold at most until then.
-    sold_max: Vec<(At, i64)>,
-    foreign: i64,
-    size: i64,
+    /// Tickets of every basket that count against it.
+    tickets: Vec<u64>,
+    /// Tickets of an order in doubt, at most.
+    in_doubt: u64,
+    /// What the load may sell before there may be no room for one more order.
+    left: i64,
 }
 
-impl Room {
-    fn least_until(&self, at: At) -> i64 {
-        let begun = self.sold_max.partition_point(|(invoked, _)| *invoked <= at);
-        let sold = begun.checked_sub(1).map_or(0, |last| self.sold_max[last].1);
-        self.size - self.foreign - sold
-    }
-}
-
-fn room(quota: &Quota<'_>, rows: &[&LedgerRow], largest: u64, evidence: &Evidence<'_>) -> Option<Room> {
+fn room(quota: &Quota<'_>, largest: u64, evidence: &Evidence<'_>) -> Option<Room> {
     let authority = evidence.history.authority()?;
     let last = quota.rows.iter().rev().find(|row| row.source == authority.source)?;
-    let items = items(quota);
-    let by_web = evidence.operations.iter().filter(|op| !op.has_own_code()).map(|op| op.email.as_str());
-    let by_web: HashSet<&str> = by_web.collect();
-    let is_ours =
-        |row: &&&LedgerRow| row.token.as_deref() == Some(row.code.as_str()) || by_web.contains(row.email.as_str());
-    let live =
-        |row: &&LedgerRow| -> u64 { tickets(row.positions.iter().filter(|p| !p.canceled).map(|p| p.item), &items) };
-    let ours: u64 = rows.iter().filter(is_ours).map(live).sum();
-    let mut sold_max: Vec<(At, i64)> = evidence
-        .operations
-        .iter()
-        .filter_map(|op| match &op.outcome {
-            OperationOutcome::Acknowledged { order, .. } => {
-                Some((op.invoked, tickets(order.positions.iter().map(|p| p.item), &items) as i64))
-            }
-            OperationOutcome::InDoubt => Some((op.invoked, largest as i64)),
-            OperationOutcome::Rejected(_) | OperationOutcome::NotApplied | OperationOutcome::Visited => None,
-        })
-        .collect();
-    sold_max.sort_unstable();
-    let mut sum = 0;
-    for (_, sold) in &mut sold_max {
-        sum += *sold;
-        *sold = sum;
-    }
+    let tickets = tickets(quota, evidence);
+    let live = |(basket, rows): &(BasketId, u64)| tickets[basket.0 as usize] * rows;
+    let ours: u64 = evidence.books.ours.iter().map(live).sum();
     let smallest = quota.rows.iter().filter_map(|row| row.size).min()?;
-    Some(Room { sold_max, foreign: last.sold.saturating_sub(ours) as i64, size: smallest as i64 })
+    let foreign = last.sold.saturating_sub(ours) as i64;
+    Some(Room { tickets, in_doubt: largest, left: smallest as i64 - foreign - largest as i64 })
+}
+
+/// When the first of the quotas may have been full: from the begin of the purchase on with which that may have
+/// been sold which one more order needs.
+fn full(rooms: &[Room], evidence: &Evidence<'_>) -> Option<At> {
+    if rooms.iter().any(|room| room.left < 0) {
+        return Some(At(0));
+    }
+    let bought = evidence.history.operations.iter().filter_map(|(_, op)| match op.known {
+        Known::Acknowledged => Some((op.invoked, Some(op.basket))),
+        Known::InDoubt => Some((op.invoked, None)),
+        Known::Rejected(_) | Known::NotApplied | Known::Visited => None,
+    });
+    let mut bought: Vec<(At, Option<BasketId>)> = bought.collect();
+    if !bought.is_sorted_by_key(|(invoked, _)| *invoked) {
+        bought.sort_unstable_by_key(|(invoked, _)| *invoked);
+    }
+    let of_room = |room: &Room| {
+        let mut left = room.left;
+        let full = bought.iter().find(|(_, basket)| {
+            left -= basket.map_or(room.in_doubt, |basket| room.tickets[basket.0 as usize]) as i64;
+            left < 0
+        });
+        full.map(|(invoked, _)| *invoked)
+    };
+    rooms.iter().filter_map(of_room).min()
 }
 
 fn false_sold_out_finding(ops: &[OpId], evidence: &Evidence<'_>) -> Option<Finding> {
-    let first = evidence.operations.get(*ops.first()?)?;
+    let first = evidence.history.operations.get(*ops.first()?)?;
     let summary = format!("{} purchases refused as sold out although there was room", ops.len());
     let step = step::step_at(&evidence.windows, first.completed).map(|window| window.step);
     let finding = Finding::new(summary).with_at(first.completed).with_ops(ops.iter().copied()).with_step(step);

@@ -1,8 +1,9 @@
 //! Preconditions: without them the run says nothing. Everything that is missing makes it unknown, nothing
 //! makes it fail.
 
-use super::{Evidence, Question, first_stage, numbers, stages};
-use crate::history::{At, Event, OperationOutcome, Stage};
+use super::{Evidence, Question, first_stage, numbers};
+use crate::digest::Op;
+use crate::history::{At, Stage};
 use crate::ids::NodeName;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +41,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             format!(
                 "{injected} of {} faults proven, {} purchases made",
                 evidence.windows.len(),
-                evidence.operations.len()
+                evidence.history.operations.len()
             ),
         ),
         Some(first) if missing.len() == 1 => (Judgement::Unknown, first.summary.clone()),
@@ -59,7 +60,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
 
 /// The history has its header and its trailer, is not damaged, and was not interrupted.
 fn whole(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let history = evidence.history;
+    let history = &evidence.history;
     let mut missing: Vec<Finding> = evidence.damage().map(Finding::new).into_iter().collect();
     if history.header().is_none() {
         missing.push(Finding::new("the history has no header"));
@@ -67,7 +68,7 @@ fn whole(evidence: &Evidence<'_>) -> Vec<Finding> {
     match history.trailer() {
         None => missing.push(Finding::new("the history has no trailer: the run did not come to its planned end")),
         Some(trailer) => {
-            let before = history.events.iter().filter(|event| !matches!(event, Event::End(_))).count() as u64;
+            let before = history.records;
             if trailer.records != before {
                 let text = format!("{before} of {} records are in the history", trailer.records);
                 missing.push(Finding::new(text));
@@ -82,8 +83,8 @@ fn whole(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// Arrivals that were planned; a closed model plans none, and none is too few for it.
 fn planned_arrivals(evidence: &Evidence<'_>) -> Option<f64> {
-    let begin = first_stage(evidence.history, Stage::LoadStarted)?;
-    let end = first_stage(evidence.history, Stage::LoadStopped)?;
+    let begin = first_stage(&evidence.history, Stage::LoadStarted)?;
+    let end = first_stage(&evidence.history, Stage::LoadStopped)?;
     let (header, length_s) = (evidence.history.header()?, end.ms_since(begin) / 1e3);
     Some(match &header.load {
         Some(load) => load.planned_in(length_s).unwrap_or(1.0),
@@ -93,7 +94,7 @@ fn planned_arrivals(evidence: &Evidence<'_>) -> Option<f64> {
 
 /// The load generator did what was planned.
 fn void(evidence: &Evidence<'_>) -> Option<Finding> {
-    let void = stages(evidence.history).find(|stage| stage.stage == Stage::LoadVoid)?;
+    let void = evidence.history.stages().find(|stage| stage.stage == Stage::LoadVoid)?;
     let finding = Finding::new(format!("the load is void: {}", void.detail)).with_at(void.at);
     Some(finding.with_remedy("give the load generator more cores, or lower the rate"))
 }
@@ -111,8 +112,7 @@ fn load(evidence: &Evidence<'_>) -> Option<Finding> {
         );
         return Some(Finding::new(text).with_remedy("give the load generator more cores, or lower the rate"));
     }
-    let acknowledged = |outcome: &OperationOutcome| matches!(outcome, OperationOutcome::Acknowledged { .. });
-    if !evidence.operations.iter().any(|op| acknowledged(&op.outcome)) {
+    if evidence.books.account.acknowledged == 0 {
         return Some(Finding::new("0 purchases were acknowledged: there was nothing to lose"));
     }
     None
@@ -120,14 +120,13 @@ fn load(evidence: &Evidence<'_>) -> Option<Finding> {
 
 /// Purchases were confirmed, or answered "sold out", right before every fault and after the last one.
 fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let mut acks: Vec<At> = evidence.operations.iter().filter_map(|op| op.served_at()).collect();
-    acks.sort_unstable();
+    let last_before = last_before(evidence);
     let rate_per_s = evidence.history.header().map_or(0.0, |header| header.rate_per_s);
     let alive_ms = if rate_per_s > 0.0 { ALIVE_MS.max(3_000.0 / rate_per_s) } else { ALIVE_MS };
     let injected = || evidence.windows.iter().filter(|window| window.injected);
     let quiet = injected().filter(|window| {
-        let before = acks.partition_point(|at| *at <= window.from);
-        before == 0 || window.from.ms_since(acks[before - 1]) > alive_ms
+        let last = last_before.get(&window.from).copied().flatten();
+        last.is_none_or(|last| window.from.ms_since(last) > alive_ms)
     });
     let mut missing: Vec<Finding> = quiet
         .map(|window| {
@@ -138,8 +137,8 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
         .collect();
     let healed = injected().filter_map(|window| window.recovered).max();
     if let Some(healed) = healed {
-        let bought = |op: &&crate::history::Operation| op.invoked >= healed && op.served_at().is_some();
-        if !evidence.operations.iter().any(|op| bought(&op)) {
+        let bought = |op: &Op| op.invoked >= healed && op.served_at().is_some();
+        if !evidence.history.operations.iter().any(|(_, op)| bought(op)) {
             let text = "no purchase begun after the last recovery was acknowledged";
             missing.push(Finding::new(text).with_at(healed));
         }
@@ -147,9 +146,28 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
     missing
 }
 
+/// For the begin of every window the last time before it at which a buyer was served, in one pass.
+fn last_before(evidence: &Evidence<'_>) -> BTreeMap<At, Option<At>> {
+    let mut last: BTreeMap<At, Option<At>> = evidence.windows.iter().map(|window| (window.from, None)).collect();
+    if last.is_empty() {
+        return last;
+    }
+    for served in evidence.history.operations.iter().filter_map(|(_, op)| op.served_at()) {
+        if let Some((_, last)) = last.range_mut(served..).next() {
+            *last = (*last).max(Some(served));
+        }
+    }
+    let mut latest = None;
+    for last in last.values_mut() {
+        latest = latest.max(*last);
+        *last = latest;
+    }
+    last
+}
+
 /// Every step came to its trigger, has a proof of its effect, and was undone.
 fn proofs(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let untriggered = stages(evidence.history).filter(|stage| stage.stage == Stage::Untriggered);
+    let untriggered = evidence.history.stages().filter(|stage| stage.stage == Stage::Untriggered);
     let mut missing: Vec<Finding> = untriggered
         .map(|stage| {
             let step = stage.step.map_or_else(|| "a step".to_owned(), |step| step.to_string());
@@ -195,11 +213,10 @@ fn final_read(evidence: &Evidence<'_>) -> Option<Finding> {
     let Some(authority) = evidence.history.authority() else {
         return Some(Finding::new("no database that said it was the primary was read completely"));
     };
-    let Some(drained) = stages(evidence.history).filter(|stage| stage.stage == Stage::Drained).last() else {
+    let Some(drained) = evidence.history.stages().filter(|stage| stage.stage == Stage::Drained).last() else {
         return Some(Finding::new("it is not in the history that the last purchase had ended"));
     };
-    let last_attempt = evidence.history.attempts().map(|attempt| attempt.ended).max().unwrap_or_default();
-    if authority.at < drained.at.max(last_attempt) {
+    if authority.at < drained.at.max(evidence.history.last_attempt) {
         let text = format!("the final read of {} ended before the last purchase did", authority.source);
         return Some(Finding::new(text).with_at(authority.at));
     }

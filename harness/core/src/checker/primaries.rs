@@ -88,8 +88,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
 }
 
 /// The reigns of every tier since the load began.
-fn reigns<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a TierName, Vec<Reign<'a>>> {
-    let history = evidence.history;
+fn reigns<'a>(evidence: &'a Evidence<'_>) -> BTreeMap<&'a TierName, Vec<Reign<'a>>> {
+    let history = &evidence.history;
     let begin = first_stage(history, Stage::LoadStarted).unwrap_or_default();
     let last_seen = history.observations().map(|seen| seen.at).max().unwrap_or_default();
     let end = history.trailer().map_or(last_seen, |trailer| trailer.at).max(evidence.demand.end);

@@ -10,7 +10,7 @@ use crate::history::{LedgerRow, Role, SourceRead};
 use crate::ids::NodeName;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, BinaryHeap};
 
 /// Name in the registry.
 pub const NAME: &str = "replicas";
@@ -21,18 +21,34 @@ const QUESTION: Question = Question {
     gate: Gate::Invariant,
 };
 
-/// How one database differs from the authority.
+/// How many order codes a finding names.
+const CODES_MAX: usize = 10;
+
+/// Order codes: how many, and the first ones.
 #[derive(Debug, Default)]
-struct Difference {
-    extra: Vec<String>,
-    missing: Vec<String>,
-    changed: Vec<String>,
+pub(super) struct Codes {
+    count: usize,
+    first: BinaryHeap<String>,
 }
 
-impl Difference {
-    fn count(&self) -> usize {
-        self.extra.len() + self.missing.len() + self.changed.len()
+impl Codes {
+    pub(super) fn add(&mut self, code: &str) {
+        self.count += 1;
+        if self.first.len() < CODES_MAX || self.first.peek().is_some_and(|last| code < last.as_str()) {
+            self.first.push(code.to_owned());
+            if self.first.len() > CODES_MAX {
+                self.first.pop();
+            }
+        }
     }
+}
+
+/// How one database differs from the authority.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    pub(super) extra: Codes,
+    pub(super) missing: Codes,
+    pub(super) changed: Codes,
 }
 
 /// The checker.
@@ -40,18 +56,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let Some(authority) = evidence.history.authority() else {
         return QUESTION.unknown("no complete final read of a primary: nothing to compare with");
     };
-    let mut last: BTreeMap<&NodeName, &SourceRead> = BTreeMap::new();
-    for read in evidence.history.sources() {
-        last.insert(&read.source, read);
-    }
-    let others: Vec<&SourceRead> = last.into_values().filter(|read| read.source != authority.source).collect();
-    let reference = sorted(ledger::rows(evidence.history, authority));
+    let others = ledger::others(&evidence.history, authority);
+    let rows = evidence.books.account.rows;
     let mut findings = Vec::new();
     let mut differences = 0;
-    for other in others.iter().filter(|read| read.complete) {
-        let difference = compare(&reference, &sorted(ledger::rows(evidence.history, other)));
+    for (other, difference) in &evidence.books.others {
         differences += difference.count();
-        findings.extend(describe(authority, other, &difference));
+        findings.extend(describe(authority, other, difference));
         if other.role == Role::Primary {
             let text =
                 format!("{} and {} both say that they are the primary at the end", authority.source, other.source);
@@ -71,15 +82,11 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     } else if others.is_empty() {
         (Judgement::Pass, format!("one database, {}: nothing to compare", authority.source))
     } else {
-        let text =
-            format!("0 differences in {} orders between {} and {compared} others", reference.len(), authority.source);
+        let text = format!("0 differences in {rows} orders between {} and {compared} others", authority.source);
         (Judgement::Pass, text)
     };
-    let numbers = numbers([
-        ("databases", 1.0 + others.len() as f64),
-        ("rows", reference.len() as f64),
-        ("differences", differences as f64),
-    ]);
+    let numbers =
+        numbers([("databases", 1.0 + others.len() as f64), ("rows", rows as f64), ("differences", differences as f64)]);
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
@@ -98,33 +105,37 @@ fn unread(evidence: &Evidence<'_>, authority: &SourceRead, others: &[&SourceRead
     unread
 }
 
-fn sorted(mut rows: Vec<&LedgerRow>) -> Vec<&LedgerRow> {
+fn sorted(mut rows: Vec<LedgerRow>) -> Vec<LedgerRow> {
     rows.sort_by(|a, b| (&a.code, &a.token).cmp(&(&b.code, &b.token)));
     rows
 }
 
-/// Merges two sorted ledgers.
-fn compare(reference: &[&LedgerRow], other: &[&LedgerRow]) -> Difference {
-    let mut difference = Difference::default();
-    let (mut left, mut right) = (0, 0);
-    while left < reference.len() || right < other.len() {
-        let order = match (reference.get(left), other.get(right)) {
-            (Some(a), Some(b)) => a.code.cmp(&b.code),
-            (Some(_), None) => Ordering::Less,
-            (None, _) => Ordering::Greater,
-        };
-        match order {
-            Ordering::Less => difference.missing.push(reference[left].code.clone()),
-            Ordering::Greater => difference.extra.push(other[right].code.clone()),
-            Ordering::Equal if !same(reference[left], other[right]) => {
-                difference.changed.push(reference[left].code.clone());
-            }
-            Ordering::Equal => {}
-        }
-        left += usize::from(order != Ordering::Greater);
-        right += usize::from(order != Ordering::Less);
+impl Difference {
+    fn count(&self) -> usize {
+        self.extra.count + self.missing.count + self.changed.count
     }
-    difference
+
+    /// Compares rows of the authority with rows of the other by their texts. All rows with one code have to be
+    /// given together.
+    pub(super) fn compare(&mut self, reference: Vec<LedgerRow>, other: Vec<LedgerRow>) {
+        let (reference, other) = (sorted(reference), sorted(other));
+        let (mut left, mut right) = (0, 0);
+        while left < reference.len() || right < other.len() {
+            let order = match (reference.get(left), other.get(right)) {
+                (Some(a), Some(b)) => a.code.cmp(&b.code),
+                (Some(_), None) => Ordering::Less,
+                (None, _) => Ordering::Greater,
+            };
+            match order {
+                Ordering::Less => self.missing.add(&reference[left].code),
+                Ordering::Greater => self.extra.add(&other[right].code),
+                Ordering::Equal if !same(&reference[left], &other[right]) => self.changed.add(&reference[left].code),
+                Ordering::Equal => {}
+            }
+            left += usize::from(order != Ordering::Greater);
+            right += usize::from(order != Ordering::Less);
+        }
+    }
 }
 
 fn same(a: &LedgerRow, b: &LedgerRow) -> bool {
@@ -156,11 +167,11 @@ fn describe(authority: &SourceRead, other: &SourceRead, difference: &Difference)
             "rebuild the diverged node from the primary",
         ),
     ];
-    let present = kinds.into_iter().filter(|(codes, _, _)| !codes.is_empty());
+    let present = kinds.into_iter().filter(|(codes, _, _)| codes.count > 0);
     present
         .map(|(codes, text, remedy)| {
-            let some = codes.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
-            Finding::new(format!("{} {text}: {some}", codes.len()))
+            let some = codes.first.clone().into_sorted_vec().join(", ");
+            Finding::new(format!("{} {text}: {some}", codes.count))
                 .with_at(other.at)
                 .with_nodes([primary.clone(), standby.clone()])
                 .with_remedy(remedy)

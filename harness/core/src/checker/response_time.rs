@@ -7,7 +7,9 @@
 use super::stats::Durations;
 use super::step::{self, Window};
 use super::{Evidence, Question, numbers};
-use crate::history::{AttemptKind, Operation};
+use crate::digest::Op;
+use crate::history::At;
+use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
 
 /// Name in the registry.
@@ -22,14 +24,17 @@ const QUESTION: Question = Question {
 /// The checker.
 pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let promised = &evidence.sla.response_time;
-    let all = Durations::of(evidence.operations.iter().map(Operation::latency_ms));
+    let operations = &evidence.history.operations;
+    let mut all = Durations::of(operations.iter().map(|(_, op)| op.latency_ms()));
     if all.is_empty() {
         return QUESTION.unknown("no purchase was made");
     }
-    let steady_ops = evidence.operations.iter().filter(|op| is_steady(op, &evidence.windows));
-    let steady = Durations::of(steady_ops.map(Operation::latency_ms));
-    let purchases = evidence.history.attempts().filter(|attempt| attempt.kind == AttemptKind::Purchase);
-    let service = Durations::of(purchases.map(|attempt| attempt.service_ms()));
+    let (p50_ms, p90_ms, p99_ms) = (all.percentile_ms(50.0), all.percentile_ms(90.0), all.percentile_ms(99.0));
+    let (max_ms, count) = (all.max_ms(), all.len());
+    drop(all);
+    let steady_ops = operations.iter().filter(|(_, op)| is_steady(op, &evidence.windows));
+    let mut steady = Durations::of(steady_ops.map(|(_, op)| op.latency_ms()));
+    let mut service = Durations::of(evidence.history.purchases_ms());
     let steady_p99_ms = steady.percentile_ms(99.0);
     let mut findings = late(evidence);
     if let Some(limit_ms) = promised.steady_p99_ms.filter(|limit_ms| steady_p99_ms > *limit_ms) {
@@ -46,15 +51,15 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     } else if promised.steady_p99_ms.is_some() && steady.is_empty() {
         (Judgement::Unknown, "no purchase was made outside of the fault windows".to_owned())
     } else {
-        let (max_ms, limit_ms) = (all.max_ms(), promised.max_ms);
-        let text = format!("longest of {} purchases {max_ms:.0} ms, promised {limit_ms:.0} ms", all.len());
+        let limit_ms = promised.max_ms;
+        let text = format!("longest of {count} purchases {max_ms:.0} ms, promised {limit_ms:.0} ms");
         (Judgement::Pass, text)
     };
     let numbers = numbers([
-        ("p50_ms", all.percentile_ms(50.0)),
-        ("p90_ms", all.percentile_ms(90.0)),
-        ("p99_ms", all.percentile_ms(99.0)),
-        ("max_ms", all.max_ms()),
+        ("p50_ms", p50_ms),
+        ("p90_ms", p90_ms),
+        ("p99_ms", p99_ms),
+        ("max_ms", max_ms),
         ("steady_p50_ms", steady.percentile_ms(50.0)),
         ("steady_p99_ms", steady_p99_ms),
         ("steady_purchases", steady.len() as f64),
@@ -65,7 +70,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
-fn is_steady(op: &Operation, windows: &[Window]) -> bool {
+fn is_steady(op: &Op, windows: &[Window]) -> bool {
     // Windows lie one after the other, so only the first that ends after the due time can be met.
     let first = windows.partition_point(|window| window.until < op.intended);
     windows[first..].iter().find(|window| window.injected).is_none_or(|window| window.from > op.completed)
@@ -74,21 +79,22 @@ fn is_steady(op: &Operation, windows: &[Window]) -> bool {
 /// Purchases that took longer than promised, slowest first, as one finding.
 fn late(evidence: &Evidence<'_>) -> Vec<Finding> {
     let limit_ms = evidence.sla.response_time.max_ms;
-    let mut late: Vec<&Operation> = evidence.operations.iter().filter(|op| op.latency_ms() > limit_ms).collect();
-    late.sort_by(|a, b| b.latency_ms().total_cmp(&a.latency_ms()).then(a.id.cmp(&b.id)));
-    let Some(slowest) = late.first() else {
+    let operations = &evidence.history.operations;
+    let late = operations.iter().filter(|(_, op)| op.latency_ms() > limit_ms);
+    let mut late: Vec<(f64, OpId, At)> = late.map(|(id, op)| (op.latency_ms(), id, op.intended)).collect();
+    late.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let Some((slowest_ms, _, due)) = late.first().copied() else {
         return Vec::new();
     };
     let text = format!(
-        "{} of {} purchases took longer than {limit_ms:.0} ms, the slowest {:.0} ms",
+        "{} of {} purchases took longer than {limit_ms:.0} ms, the slowest {slowest_ms:.0} ms",
         late.len(),
-        evidence.operations.len(),
-        slowest.latency_ms()
+        operations.len(),
     );
-    let window = step::step_at(&evidence.windows, slowest.intended);
+    let window = step::step_at(&evidence.windows, due);
     let finding = Finding::new(text)
-        .with_at(slowest.intended)
-        .with_ops(late.iter().map(|op| op.id))
+        .with_at(due)
+        .with_ops(late.iter().map(|(_, op, _)| *op))
         .with_step(window.map(|window| window.step))
         .with_nodes(window.map(|window| window.nodes.clone()).unwrap_or_default());
     vec![finding]

@@ -4,8 +4,10 @@
 //! service. Whether it was true is the business of the checker `oversell`.
 
 use super::Evidence;
-use crate::history::{At, Attempt, AttemptKind, Outcome, RejectReason};
+use crate::digest::Sale;
+use crate::history::At;
 use crate::verdict::Outage;
+use std::collections::BTreeMap;
 
 /// A gap is reported as an outage from this multiple of the mean gap on.
 ///
@@ -14,64 +16,43 @@ use crate::verdict::Outage;
 /// no jitter of a single one.
 const GAPS_MIN: f64 = 3.0;
 
-/// One confirmed purchase attempt. Lookups are left out: they prove a purchase, but not when it was made.
-#[derive(Debug, Clone, Copy)]
-struct Sale {
-    started: At,
-    ended: At,
-}
-
 /// The confirmed purchases of a run, indexed by time.
 #[derive(Debug)]
 pub struct Sales {
     by_end: Vec<Sale>,
-    /// Per operation: begin of its first attempt, and the earliest confirmation of this or any operation
-    /// that began later.
-    first_ack: Vec<(At, At)>,
+    /// For the instants that were asked for: the earliest confirmation of an operation begun then or later.
+    first_after: BTreeMap<At, Option<At>>,
     mean_gap_ms: f64,
     begin: At,
     end: At,
 }
 
 impl Sales {
-    /// Indexes the sales of a run in O(n log n).
-    pub fn of(evidence: &Evidence<'_>) -> Self {
-        // By the page of the order a buyer in the browser learns what he bought: his last look-up is his sale.
-        let is_sale = |a: &Attempt| match a.kind {
-            AttemptKind::Purchase => true,
-            AttemptKind::Lookup => a.code.is_empty(),
-            AttemptKind::Prepare => a.outcome != Outcome::Acknowledged,
-            AttemptKind::Visit | AttemptKind::Redeem => false,
-        };
-        let served = |a: &&Attempt| {
-            let sold_out = Outcome::Rejected(RejectReason::SoldOut);
-            is_sale(a) && (a.outcome == Outcome::Acknowledged || a.outcome == sold_out)
-        };
-        let sales = evidence.history.attempts().filter(served);
-        let mut by_end: Vec<Sale> = sales.map(|a| Sale { started: a.started, ended: a.ended }).collect();
-        by_end.sort_unstable_by_key(|sale| (sale.ended, sale.started));
-        let acks = evidence.operations.iter().filter_map(|op| Some((op.invoked, op.served_at()?)));
-        let mut first_ack: Vec<(At, At)> = acks.collect();
-        first_ack.sort_unstable();
-        let mut earliest = At(u64::MAX);
-        for (_, ack) in first_ack.iter_mut().rev() {
-            earliest = earliest.min(*ack);
-            *ack = earliest;
+    /// Indexes the sales of a run in O(n log n). `instants` are those that [`Sales::first_sale_after`] will be
+    /// asked for.
+    pub fn of(evidence: &Evidence<'_>, instants: impl IntoIterator<Item = At>) -> Self {
+        let by_end = evidence.history.sales();
+        let mut first_after: BTreeMap<At, Option<At>> = instants.into_iter().map(|at| (at, None)).collect();
+        if !first_after.is_empty() {
+            for (_, op) in evidence.history.operations.iter() {
+                let Some(served) = op.served_at() else { continue };
+                if let Some((_, first)) = first_after.range_mut(..=op.invoked).next_back() {
+                    *first = Some(first.map_or(served, |first| first.min(served)));
+                }
+            }
+        }
+        let mut earliest: Option<At> = None;
+        for first in first_after.values_mut().rev() {
+            earliest = earliest.into_iter().chain(*first).min();
+            *first = earliest;
         }
         let mean_gap_ms = mean_steady_gap_ms(&by_end, evidence);
-        Self { by_end, first_ack, mean_gap_ms, begin: evidence.demand.begin, end: evidence.demand.end }
+        Self { by_end, first_after, mean_gap_ms, begin: evidence.demand.begin, end: evidence.demand.end }
     }
 
     /// The first confirmation of a purchase that was begun at or after `at`.
     pub fn first_sale_after(&self, at: At) -> Option<At> {
-        let index = self.first_ack.partition_point(|(invoked, _)| *invoked < at);
-        self.first_ack.get(index).map(|(_, ack)| *ack)
-    }
-
-    /// Whether a purchase was confirmed in a closed interval.
-    pub fn any_between(&self, from: At, until: At) -> bool {
-        let index = self.by_end.partition_point(|sale| sale.ended < from);
-        self.by_end.get(index).is_some_and(|sale| sale.ended <= until)
+        self.first_after.get(&at).copied().flatten()
     }
 
     /// The longest time without a confirmation that touches `[from, until]`, if it is longer than jitter.

@@ -4,9 +4,10 @@ use super::conservation::Kind;
 use super::demand::{Service, Shares};
 use super::sales::Sales;
 use super::stats::Durations;
-use super::{Evidence, first_stage, stages};
+use super::{Evidence, first_stage};
+use crate::digest::Digest;
 use crate::fault::Phase;
-use crate::history::{At, FaultEvent, History, Operation, Outcome, Role, RunHeader, Stage, StageEvent};
+use crate::history::{At, FaultEvent, Role, RunHeader, Stage, StageEvent};
 use crate::ids::{NodeName, StepId, TierName};
 use crate::verdict::{Judgement, Recovery, StepVerdict};
 use std::collections::BTreeMap;
@@ -65,13 +66,13 @@ impl Window {
 }
 
 /// The executed steps of a history, in the order of the schedule.
-pub fn windows(history: &History) -> Vec<Window> {
+pub fn windows(history: &Digest) -> Vec<Window> {
     let mut phases: BTreeMap<StepId, Vec<&FaultEvent>> = BTreeMap::new();
     for event in history.faults() {
         phases.entry(event.step).or_default().push(event);
     }
     let mut of_step: BTreeMap<StepId, Vec<&StageEvent>> = BTreeMap::new();
-    for event in stages(history) {
+    for event in history.stages() {
         if let Some(step) = event.step {
             of_step.entry(step).or_default().push(event);
         }
@@ -79,8 +80,7 @@ pub fn windows(history: &History) -> Vec<Window> {
     let none = Vec::new();
     let mut windows: Vec<Window> =
         phases.iter().filter_map(|(step, events)| window(events, of_step.get(step).unwrap_or(&none))).collect();
-    let last_end = history.attempts().map(|attempt| attempt.ended).max().unwrap_or_default();
-    let mut next = first_stage(history, Stage::LoadStopped).unwrap_or(last_end);
+    let mut next = first_stage(history, Stage::LoadStopped).unwrap_or(history.last_attempt);
     for window in windows.iter_mut().rev() {
         let end = window.whole.or(window.not_whole);
         window.until = if window.injected { end.unwrap_or(next).max(window.from) } else { window.until };
@@ -139,35 +139,21 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<StepVerdict> {
 }
 
 /// What the steps look up by time, sorted once.
-struct Index<'a> {
+struct Index {
     sales: Sales,
-    by_intended: Vec<&'a Operation>,
     error_ends: Vec<At>,
     lost: BTreeMap<StepId, u64>,
 }
 
-impl<'a> Index<'a> {
-    fn of(evidence: &'a Evidence<'_>) -> Self {
-        let mut by_intended: Vec<&Operation> = evidence.operations.iter().collect();
-        by_intended.sort_by_key(|op| op.intended);
-        let erred = |outcome| matches!(outcome, Outcome::InDoubt | Outcome::NotApplied | Outcome::NotSent);
-        let errors = evidence.history.attempts().filter(|attempt| erred(attempt.outcome));
-        let mut error_ends: Vec<At> = errors.map(|attempt| attempt.ended).collect();
+impl Index {
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let mut error_ends = evidence.history.error_ends.clone();
         error_ends.sort_unstable();
-        let mut lost = BTreeMap::new();
-        for anomaly in evidence.account.anomalies.iter().filter(|anomaly| anomaly.kind == Kind::Lost) {
-            let step = anomaly.at.and_then(|at| step_of_loss(&evidence.windows, at));
-            if let Some(window) = step {
-                *lost.entry(window.step).or_insert(0) += 1;
-            }
-        }
-        Self { sales: Sales::of(evidence), by_intended, error_ends, lost }
-    }
-
-    fn operations(&self, window: &Window) -> &[&'a Operation] {
-        let first = self.by_intended.partition_point(|op| op.intended < window.from);
-        let last = self.by_intended.partition_point(|op| op.intended <= window.until);
-        &self.by_intended[first..last.max(first)]
+        let groups = evidence.books.account.groups.iter();
+        let lost =
+            groups.filter_map(|((kind, step), group)| Some(((*step)?, group.count)).filter(|_| *kind == Kind::Lost));
+        let effects = evidence.windows.iter().filter_map(|window| window.effective);
+        Self { sales: Sales::of(evidence, effects), error_ends, lost: lost.collect() }
     }
 
     fn errors(&self, window: &Window) -> u64 {
@@ -177,10 +163,10 @@ impl<'a> Index<'a> {
     }
 }
 
-fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index<'_>) -> StepVerdict {
-    let operations = index.operations(window);
-    let times = Durations::of(operations.iter().map(|op| op.latency_ms()));
+fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index) -> StepVerdict {
     let dues = evidence.demand.between(window.from, window.until);
+    let operations = dues.iter().filter_map(|due| due.operation(&evidence.history));
+    let mut times = Durations::of(operations.map(|op| op.latency_ms()));
     let count = |wanted: Service| dues.iter().filter(|due| due.service == wanted).count() as u64;
     let mut step = StepVerdict {
         step: window.step,
@@ -213,13 +199,13 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index<'_>) -> StepV
     step
 }
 
-fn recovery(window: &Window, evidence: &Evidence<'_>, index: &Index<'_>) -> Recovery {
+fn recovery(window: &Window, evidence: &Evidence<'_>, index: &Index) -> Recovery {
     let Some(effective) = window.effective else {
         return Recovery::default();
     };
     let since = |at: At| at.ms_since(effective);
     Recovery {
-        promoted_ms: promoted(window, evidence.history).map(since),
+        promoted_ms: promoted(window, &evidence.history).map(since),
         first_sale_ms: index.sales.first_sale_after(effective).map(since),
         restored_ms: window.restored.map(since),
         whole_ms: window.whole.zip(window.healed).map(|(whole, healed)| whole.ms_since(healed)),
@@ -227,7 +213,7 @@ fn recovery(window: &Window, evidence: &Evidence<'_>, index: &Index<'_>) -> Reco
 }
 
 /// When a node that was not hit became primary of the tier, if the fault hit the primary.
-fn promoted(window: &Window, history: &History) -> Option<At> {
+fn promoted(window: &Window, history: &Digest) -> Option<At> {
     let mut roles: BTreeMap<&NodeName, Role> = BTreeMap::new();
     let mut hit_primary = None;
     for seen in history.observations().filter(|seen| seen.tier == window.tier) {
@@ -259,7 +245,7 @@ fn reasons(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reas
         reasons.push((Judgement::Fail, text));
     }
     if window.injected {
-        if !evidence.account.read {
+        if !evidence.books.account.read {
             reasons.push((Judgement::Unknown, "no complete final read: losses cannot be counted".to_owned()));
         }
         reasons.extend(redundancy(window, evidence));
@@ -302,7 +288,7 @@ fn service(window: &Window, evidence: &Evidence<'_>) -> Option<(Judgement, Strin
 /// Whether the run was interrupted in this step.
 fn is_cut_short(window: &Window, evidence: &Evidence<'_>) -> bool {
     let is_last = evidence.windows.last().is_some_and(|last| last.step == window.step);
-    is_last && first_stage(evidence.history, Stage::Interrupted).is_some()
+    is_last && first_stage(&evidence.history, Stage::Interrupted).is_some()
 }
 
 /// Redundancy must be whole again after the undo.

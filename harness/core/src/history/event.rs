@@ -260,7 +260,7 @@ pub struct PositionAck {
 }
 
 /// An arrival of the open model that found no free buyer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The operation that never was.
     pub op: OpId,

@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod event;
 pub mod ops;
+pub mod record;
 
 pub use event::{
     At, Attempt, AttemptKind, Event, FaultEvent, LedgerPosition, LedgerRow, NodeState, Observation, OrderAck, Outcome,

@@ -144,50 +144,78 @@ impl Operation {
     }
 
     /// What the operation comes to with this attempt.
+    fn raised_by(&mut self, attempt: &Attempt) -> OperationOutcome {
+        let known = match &self.outcome {
+            OperationOutcome::Acknowledged { .. } => Known::Acknowledged,
+            OperationOutcome::Rejected(reason) => Known::Rejected(*reason),
+            OperationOutcome::InDoubt => Known::InDoubt,
+            OperationOutcome::NotApplied => Known::NotApplied,
+            OperationOutcome::Visited => Known::Visited,
+        };
+        let raised = known.raised_by(&mut self.pending, attempt.kind, attempt.outcome, attempt.order.is_some());
+        match (raised, &attempt.order) {
+            (Known::Acknowledged, Some(order)) if known != Known::Acknowledged => {
+                OperationOutcome::Acknowledged { at: attempt.ended, order: Box::new(order.clone()) }
+            }
+            (Known::Acknowledged, _) => self.outcome.clone(),
+            (Known::Rejected(reason), _) => OperationOutcome::Rejected(reason),
+            (Known::InDoubt, _) => OperationOutcome::InDoubt,
+            (Known::NotApplied, _) => OperationOutcome::NotApplied,
+            (Known::Visited, _) => OperationOutcome::Visited,
+        }
+    }
+}
+
+/// [`OperationOutcome`] without the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    Acknowledged,
+    Rejected(RejectReason),
+    InDoubt,
+    NotApplied,
+    Visited,
+}
+
+impl Known {
+    /// What an operation comes to with one more attempt. `pending` is whether nothing speaks for "in doubt" but
+    /// that the shop works in the background.
     ///
     /// Order of strength: acknowledged, in doubt, rejected, not applied. A rejection says nothing about an
     /// earlier attempt in doubt, except that "code in use" confirms that one was applied; and a lookup that
     /// finds nothing while an attempt may still be under way at the server proves nothing either. A purchase
     /// on which the shop works in the background is in doubt until it says what became of it.
-    fn raised_by(&mut self, attempt: &Attempt) -> OperationOutcome {
+    pub(crate) fn raised_by(self, pending: &mut bool, kind: AttemptKind, outcome: Outcome, has_order: bool) -> Self {
         use AttemptKind::{Lookup, Prepare, Purchase, Redeem, Visit};
-        let at = attempt.ended;
-        let was_pending = self.pending;
-        match (&self.outcome, attempt.kind, attempt.outcome) {
-            (OperationOutcome::Acknowledged { .. }, ..) => self.outcome.clone(),
-            (_, Purchase | Lookup, Outcome::Acknowledged) => match &attempt.order {
-                Some(order) => OperationOutcome::Acknowledged { at, order: Box::new(order.clone()) },
-                None => OperationOutcome::InDoubt,
-            },
+        let was_pending = *pending;
+        match (self, kind, outcome) {
+            (Self::Acknowledged, ..) => self,
+            (_, Purchase | Lookup, Outcome::Acknowledged) if has_order => Self::Acknowledged,
+            (_, Purchase | Lookup, Outcome::Acknowledged) => Self::InDoubt,
             // "No such order" is what a help desk says as long as the shop has not come to it.
-            (OperationOutcome::InDoubt, Lookup, Outcome::Rejected(reason))
-                if was_pending && reason != RejectReason::NotFound =>
-            {
-                self.pending = false;
-                OperationOutcome::Rejected(reason)
+            (Self::InDoubt, Lookup, Outcome::Rejected(reason)) if was_pending && reason != RejectReason::NotFound => {
+                *pending = false;
+                Self::Rejected(reason)
             }
-            (OperationOutcome::InDoubt, Lookup, Outcome::NotApplied) if was_pending => {
-                self.pending = false;
-                OperationOutcome::NotApplied
+            (Self::InDoubt, Lookup, Outcome::NotApplied) if was_pending => {
+                *pending = false;
+                Self::NotApplied
             }
             // With two of them under way, an answer to the later one says nothing about the earlier.
-            (OperationOutcome::InDoubt, Purchase, Outcome::InDoubt | Outcome::Pending) => {
-                self.pending = false;
-                OperationOutcome::InDoubt
+            (Self::InDoubt, Purchase, Outcome::InDoubt | Outcome::Pending) => {
+                *pending = false;
+                Self::InDoubt
             }
-            (OperationOutcome::InDoubt, ..) => OperationOutcome::InDoubt,
+            (Self::InDoubt, ..) => Self::InDoubt,
             (_, Purchase, Outcome::Pending) => {
-                self.pending = true;
-                OperationOutcome::InDoubt
+                *pending = true;
+                Self::InDoubt
             }
-            (_, Purchase, Outcome::InDoubt) => OperationOutcome::InDoubt,
-            (_, _, Outcome::Rejected(RejectReason::DuplicateCode)) => OperationOutcome::InDoubt,
-            (_, Purchase | Prepare, Outcome::Rejected(reason)) => OperationOutcome::Rejected(reason),
-            (OperationOutcome::NotApplied | OperationOutcome::Visited, Visit | Redeem, Outcome::Passed) => {
-                OperationOutcome::Visited
-            }
-            (OperationOutcome::Visited, Visit | Redeem, _) => OperationOutcome::NotApplied,
-            _ => self.outcome.clone(),
+            (_, Purchase, Outcome::InDoubt) => Self::InDoubt,
+            (_, _, Outcome::Rejected(RejectReason::DuplicateCode)) => Self::InDoubt,
+            (_, Purchase | Prepare, Outcome::Rejected(reason)) => Self::Rejected(reason),
+            (Self::NotApplied | Self::Visited, Visit | Redeem, Outcome::Passed) => Self::Visited,
+            (Self::Visited, Visit | Redeem, _) => Self::NotApplied,
+            _ => self,
         }
     }
 }
@@ -201,8 +229,13 @@ pub struct Operations {
 impl Operations {
     /// Folds the attempts of a history.
     pub fn of(history: &History) -> Self {
+        Self::fold(history.attempts())
+    }
+
+    /// Folds attempts, in the order in which they ended.
+    pub fn fold<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> Self {
         let mut by_id: BTreeMap<OpId, Operation> = BTreeMap::new();
-        for attempt in history.attempts() {
+        for attempt in attempts {
             by_id.entry(attempt.op).or_insert_with(|| Operation::begin(attempt)).fold(attempt);
         }
         Self { by_id }

@@ -1,8 +1,8 @@
 //! Availability, split in normal use and peaks.
 
 use super::story::{Story, check, sold, unsold};
-use firedrill_core::checker::demand::Demand;
-use firedrill_core::history::{At, Operations, Outcome, Refusal, RejectReason};
+use firedrill_core::checker::Evidence;
+use firedrill_core::history::{At, Outcome, Refusal, RejectReason};
 use firedrill_core::ids::OpId;
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 
@@ -79,8 +79,7 @@ fn peaks(load_ms: u64, due_ms: impl Iterator<Item = u64>) -> Vec<bool> {
     let mut story = Story::empty(1.0);
     story.stages.iter_mut().filter(|s| s.at == At::from_ms(60_000)).for_each(|s| s.at = At::from_ms(load_ms));
     story.attempts = due_ms.enumerate().map(|(op, ms)| sold(op as u64, ms, ms, ms + 10, 1)).collect();
-    let history = story.history();
-    let demand = Demand::of(&history, &Operations::of(&history), &story.sla);
+    let demand = Evidence::of(&story.history(), &story.sla).demand;
     demand.dues.iter().map(|due| due.peak).collect()
 }
 

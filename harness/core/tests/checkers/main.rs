@@ -11,4 +11,5 @@ mod preconditions;
 mod primaries;
 mod replicas;
 mod steps;
+mod stored;
 mod story;

@@ -251,7 +251,7 @@ impl Story {
     pub(crate) fn history(&self) -> History {
         let mut timed: Vec<(At, Event)> = Vec::new();
         timed.extend(self.attempts.iter().map(|a| (a.ended, Event::Attempt(a.clone()))));
-        timed.extend(self.refusals.iter().map(|r| (r.intended, Event::Refused(r.clone()))));
+        timed.extend(self.refusals.iter().map(|r| (r.intended, Event::Refused(*r))));
         timed.extend(self.faults.iter().map(|f| (f.at, Event::Fault(f.clone()))));
         timed.extend(self.stages.iter().map(|s| (s.at, Event::Stage(s.clone()))));
         timed.extend(self.observations.iter().map(|o| (o.at, Event::Observed(o.clone()))));

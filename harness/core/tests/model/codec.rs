@@ -1,7 +1,7 @@
 //! The history as bytes: everything comes back, and damage is told, not hidden.
 
 use firedrill_core::fault::Phase;
-use firedrill_core::history::codec::{ReadError, Writer, read};
+use firedrill_core::history::codec::{ReadError, Writer, read, write_line};
 use firedrill_core::history::{
     At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, LedgerPosition, LedgerRow, NodeState, Observation,
     OrderAck, Outcome, PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader, RunTrailer, SourceRead, Stage,
@@ -10,7 +10,7 @@ use firedrill_core::history::{
 use firedrill_core::ids::{BuyerId, NodeName, OpId, StepId};
 use proptest::prelude::*;
 
-fn header() -> Event {
+pub(super) fn header() -> Event {
     Event::Run(RunHeader {
         version: HISTORY_VERSION,
         run: "r1".into(),
@@ -23,11 +23,11 @@ fn header() -> Event {
     })
 }
 
-fn trailer(records: u64) -> Event {
+pub(super) fn trailer(records: u64) -> Event {
     Event::End(RunTrailer { at: At(9), records, samples: vec![("pg1".into(), 3)] })
 }
 
-fn refused(op: u64) -> Event {
+pub(super) fn refused(op: u64) -> Event {
     Event::Refused(Refusal { op: OpId(op), intended: At(op) })
 }
 
@@ -198,11 +198,11 @@ fn rest() -> impl Strategy<Value = Event> {
     prop_oneof![usage, quota, source, any::<u64>().prop_map(refused), Just(header()), any::<u64>().prop_map(trailer)]
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![attempt(), ledger_row(), fault(), stage(), seen(), rest()]
 }
 
-fn write(events: &[Event]) -> Vec<u8> {
+pub(super) fn write(events: &[Event]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new()).unwrap();
     for event in events {
         writer.write(event).unwrap();
@@ -211,21 +211,35 @@ fn write(events: &[Event]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
+/// A file of version 1: the export, compressed.
+pub(super) fn write_v1(events: &[Event]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    events.iter().for_each(|event| write_line(&mut encoder, event).unwrap());
+    encoder.finish().unwrap()
+}
+
 proptest! {
     #[test]
     fn every_record_comes_back(events in prop::collection::vec(event(), 0..20)) {
         let mut whole = vec![header()];
         whole.extend(events);
         whole.push(trailer(whole.len() as u64));
-        let history = read(write(&whole).as_slice()).unwrap();
-        prop_assert_eq!(&history.events, &whole);
-        prop_assert!(history.damage.is_empty(), "{:?}", history.damage);
+        for bytes in [write(&whole), write_v1(&whole)] {
+            let history = read(bytes.as_slice()).unwrap();
+            prop_assert_eq!(&history.events, &whole);
+            prop_assert!(history.damage.is_empty(), "{:?}", history.damage);
+        }
     }
 
     #[test]
-    fn a_corrupted_byte_is_never_silent(position in any::<prop::sample::Index>(), flip in 1..=255u8) {
+    fn a_corrupted_byte_is_never_silent(
+        position in any::<prop::sample::Index>(),
+        flip in 1..=255u8,
+        first_version in any::<bool>(),
+    ) {
         let whole = long();
-        let mut bytes = write(&whole);
+        let mut bytes = if first_version { write_v1(&whole) } else { write(&whole) };
         let position = position.index(bytes.len());
         bytes[position] ^= flip;
         if let Ok(history) = read(bytes.as_slice()) {
@@ -235,7 +249,7 @@ proptest! {
 }
 
 /// 60 records with header and trailer.
-fn long() -> Vec<Event> {
+pub(super) fn long() -> Vec<Event> {
     let mut events = vec![header()];
     events.extend((0..58).map(refused));
     events.push(trailer(59));
@@ -267,7 +281,7 @@ fn a_torn_file_keeps_every_flushed_record() {
         assert!(found >= kept, "{found} records of {kept} flushed ones in {length} bytes");
         assert_eq!(history.events, events[..found], "{length} bytes");
         if found < events.len() {
-            let told = history.damage.iter().any(|text| text.starts_with(&format!("line {}: ", found + 1)));
+            let told = history.damage.iter().any(|text| text.starts_with(&format!("record {}: ", found + 1)));
             assert!(told, "{length} bytes, {found} records: {:?}", history.damage);
         }
     }
@@ -313,19 +327,23 @@ fn a_line_that_is_no_record_is_reported_with_its_number() {
 
 #[test]
 fn missing_records_header_and_trailer_are_reported() {
-    let damage = |events: &[Event]| read(write(events).as_slice()).unwrap().damage;
-    assert_eq!(damage(&[header(), trailer(1)]), Vec::<String>::new());
-    assert_eq!(damage(&[header(), trailer(5)]), ["the trailer counts 5 records before it, 1 are there"]);
-    assert_eq!(damage(&[header()]), ["line 2: the history ends without its trailer: the run was cut off"]);
-    assert_eq!(damage(&[refused(1), trailer(1)]), ["line 1: the header of the run is missing"]);
-    assert_eq!(damage(&[]).len(), 2);
+    type Write = fn(&[Event]) -> Vec<u8>;
+    for (unit, write) in [("line", write_v1 as Write), ("record", write)] {
+        let damage = |events: &[Event]| read(write(events).as_slice()).unwrap().damage;
+        assert_eq!(damage(&[header(), trailer(1)]), Vec::<String>::new());
+        assert_eq!(damage(&[header(), trailer(5)]), ["the trailer counts 5 records before it, 1 are there"]);
+        let cut = format!("{unit} 2: the history ends without its trailer: the run was cut off");
+        assert_eq!(damage(&[header()]), [cut]);
+        assert_eq!(damage(&[refused(1), trailer(1)]), [format!("{unit} 1: the header of the run is missing")]);
+        assert_eq!(damage(&[]).len(), 2);
+    }
 }
 
 #[test]
 fn what_is_no_history_of_this_version_is_refused() {
     let other = serde_json::to_string(&header()).unwrap().replace("\"version\":1", "\"version\":99");
     let error = read(compressed(&(other + "\n")).as_slice()).expect_err("version 99");
-    assert!(matches!(error, ReadError::Version { found: 99 }), "{error}");
+    assert!(matches!(error, ReadError::Version { record: 1, found: 99 }), "{error}");
     assert!(error.to_string().contains("use the firedrill that wrote it"), "{error}");
     for bytes in [&b"no zstd at all"[..], b""] {
         match read(bytes) {

@@ -71,7 +71,7 @@ impl Pacer {
     /// Hands refusals to the history as far as that is possible without waiting.
     fn flush(&self, backlog: &mut VecDeque<Refusal>) {
         while let Some(refusal) = backlog.pop_front() {
-            match self.shared.records.try_send(Event::Refused(refusal.clone())) {
+            match self.shared.records.try_send(Event::Refused(refusal)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) if backlog.len() < MAX_BACKLOG => {
                     backlog.push_front(refusal);

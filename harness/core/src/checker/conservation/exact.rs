@@ -1,126 +1,30 @@
-//! Conservation: every confirmed order is in the database once, unchanged, and nothing else is.
-//!
-//! The token of a purchase is its client-chosen order code, which the load sends as `api_meta.hid` too. A
-//! buyer in the browser chooses none: his token is his e-mail address, and the order that has it is his.
-//! F is the ledger of the authority, the last complete final read of a primary ([`History::authority`]).
-//! Lost = confirmed and not in F. Duplicated = twice in F, one token under two codes, or one order code,
-//! ticket or ticket secret confirmed to two buyers (a database that lost confirmed rows issues their keys
-//! again). Phantom = in F with a token of the load, and never attempted. Resurrected = in F although it
-//! was definitely refused. Altered = in F other than confirmed. What was in doubt may be in F or not:
-//! both are right, and counted.
-//!
-//! Rows of other writers (no token, or a token that is neither their own code nor one of the load's) are
-//! not judged.
+//! The account of a few orders, by their texts. What prints found is judged here, and only here.
 
-use super::{Evidence, Question, ledger, numbers, step};
-use crate::history::{
-    At, History, LedgerPosition, LedgerRow, Operation, OperationOutcome, Operations, OrderAck, PositionAck,
-};
-use crate::ids::{OpId, StepId};
-use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use super::super::books::LOST;
+use super::{Anomaly, Kind};
+use crate::history::{LedgerPosition, LedgerRow, Operation, OperationOutcome, Operations, OrderAck, PositionAck};
+use crate::ids::OpId;
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// Name in the registry.
-pub const NAME: &str = "conservation";
-
-const QUESTION: Question = Question {
-    checker: NAME,
-    question: "Is every acknowledged order in the database exactly once, unchanged, and no other?",
-    gate: Gate::Invariant,
-};
-
-/// What can be wrong with an order, gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Confirmed and gone.
-    Lost,
-    /// There twice, or confirmed to two buyers.
-    Duplicated,
-    /// There although it was definitely refused.
-    Resurrected,
-    /// There although nobody ordered it.
-    Phantom,
-    /// There, but not as it was confirmed.
-    Altered,
-}
-
-impl Kind {
-    /// All kinds, gravest first.
-    pub const ALL: [Self; 5] = [Self::Lost, Self::Duplicated, Self::Resurrected, Self::Phantom, Self::Altered];
-
-    /// Its name in numbers and reasons.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::Duplicated => "duplicated",
-            Self::Resurrected => "resurrected",
-            Self::Phantom => "phantom",
-            Self::Altered => "altered",
-        }
-    }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Lost => {
-                "let the primary wait for a standby (synchronous_commit = on with synchronous_standby_names), \
-                 and promote only a standby that was in sync"
-            }
-            Self::Duplicated => {
-                "retry with the same order code only, and fence the old primary before another is promoted"
-            }
-            Self::Resurrected => "check which component answers with a refusal after the database has committed",
-            Self::Phantom => "look for a second writer, or for tasks that a restarted broker delivered again",
-            Self::Altered => "compare the rows by their primary keys: an old primary may have written to them",
-        }
-    }
-}
-
-/// One order with which something is wrong.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Anomaly {
-    /// What.
-    pub kind: Kind,
-    /// Whose, where it is somebody's.
-    pub op: Option<OpId>,
-    /// When the buyer was answered.
-    pub at: Option<At>,
-    /// Order code.
-    pub code: String,
-    /// Its total in cents.
-    pub cents: i64,
-    /// What exactly, in short.
-    pub detail: String,
-}
 
 /// Buyers' confirmations against the database.
 #[derive(Debug, Clone, Default)]
-pub struct Account {
-    /// Whether there is a complete final read to compare with.
-    pub read: bool,
-    /// What is wrong, sorted by kind, then by order code.
-    pub anomalies: Vec<Anomaly>,
-    /// Rows in F.
-    pub rows: u64,
-    /// Confirmed purchases.
-    pub acknowledged: u64,
+pub(in crate::checker) struct Exact {
+    /// What is wrong, in no order.
+    pub(in crate::checker) anomalies: Vec<Anomaly>,
     /// Purchases in doubt that are in F.
-    pub recovered: u64,
+    pub(in crate::checker) recovered: u64,
     /// Purchases in doubt that are not in F.
-    pub vanished: u64,
+    pub(in crate::checker) vanished: u64,
     /// Rows of other writers.
-    pub foreign: u64,
+    pub(in crate::checker) foreign: u64,
 }
 
-impl Account {
-    /// Draws up the account in O(n log n). Without a complete read nothing can be said against anybody.
-    pub fn of(history: &History, operations: &Operations) -> Self {
-        let acknowledged = operations.iter().filter(|op| op.order().is_some()).count() as u64;
-        let Some(authority) = history.authority() else {
-            return Self { acknowledged, ..Self::default() };
-        };
-        let mut rows = ledger::rows(history, authority);
+impl Exact {
+    /// Draws up the account in O(n log n). Whatever has a code, a token, an e-mail address or a ticket in common
+    /// has to be given together.
+    pub(in crate::checker) fn of(operations: &Operations, mut rows: Vec<&LedgerRow>) -> Self {
         rows.sort_by(|a, b| a.code.cmp(&b.code));
-        let mut account = Self { read: true, rows: rows.len() as u64, acknowledged, ..Self::default() };
+        let mut account = Self::default();
         let ops = account.keyed(operations, &rows);
         for same in ops.chunk_by(|a, b| a.code == b.code).filter(|same| same.len() > 1) {
             let mut confirmed = same.iter().filter(|keyed| keyed.op.order().is_some());
@@ -132,7 +36,6 @@ impl Account {
         account.compare_operations(&ops, &rows);
         account.compare_rows(&ops, &rows);
         account.compare_keys(operations);
-        account.anomalies.sort_by(|a, b| (a.kind, &a.code, a.op, &a.detail).cmp(&(b.kind, &b.code, b.op, &b.detail)));
         account
     }
 
@@ -163,16 +66,6 @@ impl Account {
         }
         keyed.sort_by(|a, b| (a.code, a.op.id).cmp(&(b.code, b.op.id)));
         keyed
-    }
-
-    /// How many orders have this wrong with them.
-    pub fn count(&self, kind: Kind) -> u64 {
-        self.anomalies.iter().filter(|anomaly| anomaly.kind == kind).count() as u64
-    }
-
-    /// Money of the lost orders, in cents.
-    pub fn lost_cents(&self) -> i64 {
-        self.anomalies.iter().filter(|anomaly| anomaly.kind == Kind::Lost).map(|anomaly| anomaly.cents).sum()
     }
 
     fn add(&mut self, kind: Kind, op: &Operation, detail: impl Into<String>) {
@@ -206,7 +99,7 @@ impl Account {
             }
             let row = rows.get(next).filter(|row| row.code == *code);
             match (&op.outcome, row) {
-                (OperationOutcome::Acknowledged { .. }, None) => self.add(Kind::Lost, op, "not in the database"),
+                (OperationOutcome::Acknowledged { .. }, None) => self.add(Kind::Lost, op, LOST),
                 (OperationOutcome::Acknowledged { order, .. }, Some(row)) => {
                     if let Some(difference) = difference(op, order, row) {
                         self.add(Kind::Altered, op, difference);
@@ -339,67 +232,4 @@ fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<Strin
         "ticket {} for item {} at {} cents, confirmed ticket{known} for item {} at {} cents",
         stored.id, stored.item, stored.price_cents, confirmed.item, confirmed.price_cents
     ))
-}
-
-/// One finding for every kind and step.
-fn findings(evidence: &Evidence<'_>) -> Vec<Finding> {
-    let windows = &evidence.windows;
-    let mut groups: BTreeMap<(Kind, Option<StepId>), Vec<&Anomaly>> = BTreeMap::new();
-    for anomaly in &evidence.account.anomalies {
-        let blame = if anomaly.kind == Kind::Lost { step::step_of_loss } else { step::step_at };
-        let window = anomaly.at.and_then(|at| blame(windows, at));
-        groups.entry((anomaly.kind, window.map(|window| window.step))).or_default().push(anomaly);
-    }
-    let finding = |((kind, step), group): ((Kind, Option<StepId>), Vec<&Anomaly>)| {
-        let cents: i64 = group.iter().map(|anomaly| anomaly.cents).sum();
-        let money = format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100);
-        let (count, name) = (group.len(), kind.name());
-        let summary = format!("{count} orders {name}, worth {money}; first {}: {}", group[0].code, group[0].detail);
-        let nodes = windows.iter().find(|window| Some(window.step) == step).map(|window| window.nodes.clone());
-        let mut finding = Finding::new(summary)
-            .with_ops(group.iter().filter_map(|anomaly| anomaly.op))
-            .with_step(step)
-            .with_nodes(nodes.unwrap_or_default())
-            .with_remedy(kind.remedy());
-        finding.at = group.iter().filter_map(|anomaly| anomaly.at).min();
-        finding
-    };
-    groups.into_iter().map(finding).collect()
-}
-
-/// The checker.
-pub fn check(evidence: &Evidence<'_>) -> CheckResult {
-    let account = &evidence.account;
-    let count = |kind: Kind| account.count(kind) as f64;
-    let numbers = numbers([
-        ("acknowledged", account.acknowledged as f64),
-        ("rows", account.rows as f64),
-        ("lost", count(Kind::Lost)),
-        ("lost_cents", account.lost_cents() as f64),
-        ("duplicated", count(Kind::Duplicated)),
-        ("resurrected", count(Kind::Resurrected)),
-        ("phantom", count(Kind::Phantom)),
-        ("altered", count(Kind::Altered)),
-        ("recovered", account.recovered as f64),
-        ("in_doubt_and_absent", account.vanished as f64),
-        ("foreign", account.foreign as f64),
-    ]);
-    let mut reason = format!("{} of {} acknowledged orders lost", account.count(Kind::Lost), account.acknowledged);
-    for kind in Kind::ALL.into_iter().skip(1).filter(|kind| account.count(*kind) > 0) {
-        reason += &format!(", {} {}", account.count(kind), kind.name());
-    }
-    let judgement = if let Some(damage) = evidence.damage() {
-        reason = format!("{damage}; what is left of it says: {reason}");
-        Judgement::Unknown
-    } else if !account.read {
-        reason = "no complete final read of a primary: nothing to compare with".to_owned();
-        Judgement::Unknown
-    } else if !account.anomalies.is_empty() {
-        Judgement::Fail
-    } else if account.acknowledged == 0 {
-        Judgement::Unknown
-    } else {
-        Judgement::Pass
-    };
-    QUESTION.answer(judgement, reason, findings(evidence), numbers)
 }

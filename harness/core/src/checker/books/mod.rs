@@ -1,0 +1,222 @@
+//! The books: what buyers were told against what the databases have, and the databases against each other.
+//!
+//! It is drawn up from the digest by prints ([`join`], [`replicas`]), which sorts out the many with which nothing
+//! is wrong. The few others are read again from the history, in as many passes as their texts need memory, and
+//! judged by their texts. Two texts with one print can therefore not cause a false alarm.
+
+#[cfg(test)]
+mod against_exact;
+mod join;
+mod replicas;
+
+use super::conservation::exact::Exact;
+use super::conservation::{Account, Anomaly, Kind};
+use super::ledger;
+use super::replicas::Difference;
+use super::step::Window;
+use crate::digest::{BasketId, Digest, Ledger, Place, Recorded, Texts, Token, prints};
+use crate::history::record::{AttemptRef, Record, RowRef};
+use crate::history::{Attempt, AttemptKind, Operations, Outcome, SourceRead};
+use join::{Chunk, Join, Sorted};
+use replicas::Pair;
+use std::collections::{BTreeMap, HashSet};
+
+/// The books of a run.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// Buyers against the database.
+    pub account: Account,
+    /// Every other database that was read completely, with how it differs from the authority.
+    pub(super) others: Vec<(SourceRead, Difference)>,
+    /// How many rows of the authority are the load's, by what is in them.
+    pub(super) ours: Vec<(BasketId, u64)>,
+}
+
+impl Books {
+    /// Draws them up. Without a complete read of a primary nothing can be said against anybody.
+    ///
+    /// # Errors
+    /// Where the history cannot be read again.
+    pub fn draw<R: Recorded>(history: &mut R, digest: &mut Digest, windows: &[Window]) -> Result<Self, R::Error> {
+        let acknowledged = digest.operations.iter().filter(|(_, op)| op.is_acknowledged()).count() as u64;
+        let mut books = Self { account: Account { acknowledged, ..Account::default() }, ..Self::default() };
+        let Some(authority) = digest.authority().cloned() else {
+            digest.drop_ledgers();
+            digest.tickets = Vec::new();
+            return Ok(books);
+        };
+        let shared = shared_tickets(history, digest)?;
+        let mut ledger = by_code(digest.take_ledger(&authority));
+        let others: Vec<SourceRead> = ledger::others(digest, &authority).into_iter().cloned().collect();
+        let compare = |read: &SourceRead| Pair::of(&ledger.rows, by_code(digest.take_ledger(read)));
+        let mut pairs: Vec<Pair> = others.iter().filter(|read| read.complete).map(compare).collect();
+        digest.drop_ledgers();
+        (books.account.read, books.account.rows) = (true, ledger.rows.len() as u64);
+        books.ours = ours(digest, &ledger);
+        let sorted = Join::new(digest, &ledger, shared).sort_out();
+        ledger.rows = Vec::new();
+        let counts = sorted.counts;
+        books.account.recovered = counts.recovered;
+        books.account.vanished = counts.vanished;
+        books.account.foreign = counts.foreign;
+        books.read_again(history, digest, windows, &ledger, &mut pairs, sorted)?;
+        books.others = pairs.into_iter().map(|pair| (pair.read().clone(), pair.difference)).collect();
+        Ok(books)
+    }
+
+    /// Judges by texts what prints could not, one chunk a pass.
+    fn read_again<R: Recorded>(
+        &mut self,
+        history: &mut R,
+        digest: &Digest,
+        windows: &[Window],
+        ledger: &Ledger,
+        pairs: &mut [Pair],
+        sorted: Sorted,
+    ) -> Result<(), R::Error> {
+        let certain =
+            sorted.lost.contains(&true) || pairs.iter().any(|pair| !pair.missing.is_empty() || !pair.extra.is_empty());
+        let chunks = pairs.iter().map(|pair| pair.suspects.len()).max().unwrap_or(0).max(sorted.chunks.len());
+        let mut lost = sorted.lost;
+        for pass in 0..chunks.max(usize::from(certain)) {
+            let chunk = sorted.chunks.get(pass);
+            let mut found = Found::default();
+            found.replicas.resize_with(pairs.len(), Default::default);
+            history.scan(&mut |place, record| match record {
+                Record::Attempt(attempt) => {
+                    if chunk.is_some_and(|chunk| chunk.ops.contains(&attempt.op)) {
+                        found.attempts.push(attempt.to_attempt());
+                    }
+                    if pass == 0 {
+                        self.lose(&attempt, digest, &mut lost, windows);
+                    }
+                }
+                Record::Ledger(row) => found.row(pass, place, &row, ledger, chunk, pairs),
+                Record::Refused(_) | Record::Other(_) => {}
+            })?;
+            self.enter(&found, windows);
+            for (pair, (here, there)) in pairs.iter_mut().zip(found.replicas) {
+                pair.difference.compare(here, there);
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters a purchase that is certainly lost when its confirmation comes by.
+    fn lose(&mut self, attempt: &AttemptRef<'_>, digest: &Digest, lost: &mut [bool], windows: &[Window]) {
+        let Some(order) = &attempt.order else { return };
+        let confirms = matches!(attempt.kind, AttemptKind::Purchase | AttemptKind::Lookup);
+        if !confirms || attempt.outcome != Outcome::Acknowledged {
+            return;
+        }
+        let Some(place) = digest.operations.place(attempt.op) else { return };
+        if !std::mem::take(&mut lost[place.0 as usize]) {
+            return;
+        }
+        let own_code = digest.operations.at(place).has_own_code();
+        let anomaly = Anomaly {
+            kind: Kind::Lost,
+            op: Some(attempt.op),
+            at: Some(attempt.ended),
+            code: if own_code { attempt.code } else { order.code }.to_owned(),
+            cents: order.total_cents,
+            detail: LOST.to_owned(),
+        };
+        self.account.add(anomaly, windows);
+    }
+
+    fn enter(&mut self, found: &Found, windows: &[Window]) {
+        let exact = Exact::of(&Operations::fold(&found.attempts), found.rows.iter().collect());
+        self.account.recovered += exact.recovered;
+        self.account.vanished += exact.vanished;
+        self.account.foreign += exact.foreign;
+        for anomaly in exact.anomalies {
+            self.account.add(anomaly, windows);
+        }
+    }
+}
+
+/// What is said of a lost order.
+pub(super) const LOST: &str = "not in the database";
+
+/// The texts of one pass.
+#[derive(Debug, Default)]
+struct Found {
+    attempts: Vec<Attempt>,
+    rows: Texts,
+    /// Of every pair the rows of the authority and of the other.
+    replicas: Vec<(Texts, Texts)>,
+}
+
+impl Found {
+    fn row(
+        &mut self,
+        pass: usize,
+        place: u64,
+        row: &RowRef<'_>,
+        ledger: &Ledger,
+        chunk: Option<&Chunk>,
+        pairs: &mut [Pair],
+    ) {
+        let is_ours = ledger.has(place, row);
+        if !is_ours && !pairs.iter().any(|pair| pair.other.has(place, row)) {
+            return;
+        }
+        let code = prints::code(row.code);
+        if is_ours && chunk.is_some_and(|chunk| chunk.codes.contains(&code)) {
+            self.rows.push(row.to_row());
+        }
+        for (pair, (here, there)) in pairs.iter_mut().zip(&mut self.replicas) {
+            let is_theirs = pair.other.has(place, row);
+            let suspect = pair.suspects.get(pass).is_some_and(|codes| codes.contains(&code));
+            match (is_ours, is_theirs) {
+                (true, _) if suspect => here.push(row.to_row()),
+                (_, true) if suspect => there.push(row.to_row()),
+                (true, _) if pass == 0 && pair.missing.contains(&code) => pair.difference.missing.add(row.code),
+                (_, true) if pass == 0 && pair.extra.contains(&code) => pair.difference.extra.add(row.code),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn by_code(mut ledger: Ledger) -> Ledger {
+    ledger.rows.sort_unstable_by_key(|row| row.code);
+    ledger
+}
+
+/// Tickets that were confirmed more than once, with the purchases that they were confirmed to. Where there are
+/// any, the history is read again for the purchases.
+fn shared_tickets<R: Recorded>(history: &mut R, digest: &mut Digest) -> Result<Vec<(u64, Place)>, R::Error> {
+    let mut tickets = std::mem::take(&mut digest.tickets);
+    tickets.sort_unstable();
+    let twice: HashSet<u64> = tickets.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    drop(tickets);
+    let mut shared = Vec::new();
+    if twice.is_empty() {
+        return Ok(shared);
+    }
+    history.scan(&mut |_, record| {
+        let Record::Attempt(attempt) = record else { return };
+        let Some(place) = digest.operations.place(attempt.op) else { return };
+        for ticket in attempt.order.iter().flat_map(|order| order.positions) {
+            let prints = [ticket.id.map(prints::ticket_id), ticket.secret.map(prints::ticket_secret)];
+            shared
+                .extend(prints.into_iter().flatten().filter(|print| twice.contains(print)).map(|print| (print, place)));
+        }
+    })?;
+    shared.sort_unstable();
+    shared.dedup();
+    Ok(shared)
+}
+
+/// Rows with a token or an e-mail address of the load, by what is in them.
+fn ours(digest: &Digest, ledger: &Ledger) -> Vec<(BasketId, u64)> {
+    let web = digest.by_email();
+    let is_web = |email: u64| !web.is_empty() && web.binary_search_by_key(&email, |(other, _)| *other).is_ok();
+    let mut counts: BTreeMap<BasketId, u64> = BTreeMap::new();
+    for row in ledger.rows.iter().filter(|row| row.token == Token::Code || is_web(row.email)) {
+        *counts.entry(row.basket).or_default() += 1;
+    }
+    counts.into_iter().collect()
+}
