@@ -1,6 +1,6 @@
 //! A shop in a thread: as much of the order API as a buyer hears, and one thing that is wrong with it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
