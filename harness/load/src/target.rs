@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(post.headers()[header::AUTHORIZATION], "Token geheim");
         assert!(post.headers().get("x-idempotency-key").is_none());
         assert_eq!(prepared.get_order("AB37").uri(), "/api/v1/organizers/org/events/fair/orders/AB37/");
-        assert_eq!(prepared.get_item().uri(), "/api/v1/organizers/org/events/fair/items/5/");
+        assert_eq!(prepared.get_item(TICKET).uri(), "/api/v1/organizers/org/events/fair/items/5/");
     }
 
     #[test]
