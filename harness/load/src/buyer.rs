@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) target: Prepared,
     pub(crate) settings: Settings,
     pub(crate) clock: RunClock,
-    pub(crate) stats: Stats,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) records: mpsc::Sender<Event>,
 }
 

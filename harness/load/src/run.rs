@@ -55,26 +55,28 @@ pub struct LoadHandle {
     buyers: JoinSet<()>,
 }
 
-/// Reads the figures of a load; may be cloned and kept.
+/// Reads the figures of a load; may be cloned and kept, also beyond the load's end: it does not hold the channel of
+/// the records open, for whose end their reader waits.
 #[derive(Clone)]
 pub struct LoadView {
-    shared: Arc<Shared>,
+    stats: Arc<Stats>,
+    clock: RunClock,
 }
 
 impl LoadView {
     /// The figures now. Costs some tens of microseconds: meant for a few times a second.
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.stats.snapshot(self.shared.clock.now())
+        self.stats.snapshot(self.clock.now())
     }
 
     /// How long everything took, by operation and group. Meant for once a second at most.
     pub fn breakdown(&self) -> Breakdown {
-        self.shared.stats.breakdown(self.shared.clock.now())
+        self.stats.breakdown(self.clock.now())
     }
 
     /// Why the load is void: it did not do what was planned, and has ended early. None while all is well.
     pub fn void(&self) -> Option<String> {
-        self.shared.stats.void().map(str::to_owned)
+        self.stats.void().map(str::to_owned)
     }
 }
 
@@ -112,19 +114,19 @@ pub fn start_journey(
     settings.check()?;
     let target = target.prepare()?;
     let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-    let stats = Stats::new(clock.now());
+    let stats = Arc::new(Stats::new(clock.now()));
+    let view = LoadView { stats: Arc::clone(&stats), clock };
     let shared = Arc::new(Shared { target, settings: settings.clone(), clock, stats, records });
     let (hang_up, hung_up) = watch::channel(false);
     let stop = Arc::new(Stop::new());
     let launch = Launch { shared: Arc::clone(&shared), stop: Arc::clone(&stop), hung_up, runtime: runtime.clone() };
-    let mut handle =
-        LoadHandle { view: LoadView { shared }, crew: None, stop, hang_up, paced: None, buyers: JoinSet::new() };
+    let mut handle = LoadHandle { view, crew: None, stop, hang_up, paced: None, buyers: JoinSet::new() };
     match &settings.model {
         Model::Open { curve, gaps } => launch.open(&mut handle, curve.clone(), *gaps, journey)?,
         Model::Closed(users) => launch.closed(&mut handle, *users, journey),
     }
     // Not one of the buyers: it ends with the word that the load is over, and nobody waits for it.
-    runtime.spawn(watch_over(handle.view.shared.clone(), Arc::clone(&handle.stop)));
+    runtime.spawn(watch_over(shared, Arc::clone(&handle.stop)));
     Ok(handle)
 }
 
@@ -261,7 +263,7 @@ impl LoadHandle {
     /// No new arrivals from now on (noticed within 20 ms); operations under way go on.
     pub fn stop_arrivals(&self) {
         self.stop.say();
-        self.view.shared.stats.over();
+        self.view.stats.over();
     }
 
     /// No new arrivals; waits for the operations under way, for at most `deadline`; then cuts them off,
@@ -272,14 +274,14 @@ impl LoadHandle {
         let in_time = tokio::time::timeout(deadline, self.drain(&mut lost_buyers)).await.is_ok();
         let mut abandoned = 0;
         if !in_time {
-            abandoned = self.view.shared.stats.in_flight();
+            abandoned = self.view.stats.in_flight();
             self.dismiss();
             self.hang_up.send_replace(true);
             let hung_up = tokio::time::timeout(HANG_UP_GRACE, self.drain(&mut lost_buyers)).await;
             if hung_up.is_err() {
                 // The records' reader is stuck: whoever still waits for it cannot hand his record over.
                 for _ in 0..self.buyers.len() {
-                    self.view.shared.stats.record_lost();
+                    self.view.stats.record_lost();
                 }
             }
         }

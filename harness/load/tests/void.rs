@@ -34,6 +34,20 @@ async fn of_10000_arrivals_five_find_a_buyer_and_all_others_are_counted() {
 }
 
 #[tokio::test]
+async fn whoever_reads_the_figures_does_not_keep_the_records_open() {
+    let shop = Shop::open([]).await;
+    let (tx, mut rx) = mpsc::channel(20_000);
+    let load = start(&target(&[("web-1", shop.addr)]), &settings(), RunClock::start(), tx).expect("a load");
+    let view = load.view();
+    until("a purchase", || view.snapshot().acknowledged > 0).await;
+    load.stop(Duration::from_secs(5)).await;
+    // A history is complete when nobody can add to it any more.
+    let end = async { while rx.recv().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(5), end).await.expect("the records end with the load");
+    assert!(view.snapshot().over, "the figures are still there");
+}
+
+#[tokio::test]
 async fn a_load_whose_buyers_are_late_ends_and_says_why() {
     let shop = Shop::open([]).await;
     let (tx, _rx) = mpsc::channel(20_000);

@@ -53,8 +53,8 @@ pub struct Load {
 }
 
 impl Default for Load {
-    /// 3 purchases a second are a quarter of what the whole stack sells on 2 cores by the order API (700
-    /// to 800 a minute measured), and enough that a gap of a second shows.
+    /// 3 purchases a second are a quarter of what the whole stack sells on 2 cores by the order API (11.5 a
+    /// second, docs/measurements.md, "Capacity"), and enough that a gap of a second shows.
     fn default() -> Self {
         Self {
             journey: Mix::default(),
