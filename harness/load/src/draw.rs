@@ -1,6 +1,8 @@
 //! Everything that is drawn from a run's seed: gaps, waits, jitter, choices. The same on every machine and in
 //! every version, so that a run can be repeated.
 
+use firedrill_core::ids::OpId;
+
 /// The step of splitmix64 between two draws.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -10,6 +12,12 @@ pub(crate) fn mix(value: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// The number that is drawn for an operation; `purpose` keeps what it is for apart from everything else that is
+/// drawn from the seed.
+pub(crate) fn for_operation(seed: u64, op: OpId, purpose: u64) -> u64 {
+    mix(seed ^ mix(op.0 ^ purpose))
 }
 
 /// A sequence of draws.

@@ -1,6 +1,6 @@
 //! The shop that is bought from: entry points, event, item and token.
 
-use crate::draw::{Weighted, mix};
+use crate::draw::{Weighted, for_operation};
 use crate::money::format_cents;
 pub use crate::wire::Trust;
 use crate::wire::{Tls, TlsError, Way};
@@ -207,7 +207,7 @@ impl Prepared {
 
     /// What an operation buys. It depends on seed and operation only.
     pub fn item_of(&self, seed: u64, op: OpId) -> Item {
-        *self.items.choose(mix(seed ^ mix(op.0 ^ CHOICE)))
+        *self.items.choose(for_operation(seed, op, CHOICE))
     }
 
     /// All that is bought; there is at least one.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::future::{Future, poll_fn};
@@ -81,6 +81,13 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Body; empty where nothing of it was to be kept.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// A header as text; none where it is missing or no text.
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// An exchange without an answer.

@@ -110,7 +110,7 @@ fn classify_no_list(answer: &Answer) -> Classified {
     };
     let text = excerpt(&String::from_utf8_lossy(&answer.body));
     let mut classified = Classified::plain(outcome, format!("{} instead of a list: {text}", answer.status.as_u16()));
-    let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = answer.header(&header::RETRY_AFTER);
     classified.retry_after = retry_after.and_then(parse_retry_after);
     classified
 }

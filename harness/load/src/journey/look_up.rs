@@ -41,7 +41,7 @@ impl Walk<'_> {
         let path: String = byte_serialize(email.as_bytes()).collect();
         let Some(request) = self.buyer.target().api(&format!("orders/?email={path}"), None) else { return false };
         let judge = |answer: &Answer| {
-            let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = answer.header(&header::RETRY_AFTER);
             classify_by_email(&email, answer.status.as_u16(), retry_after, &answer.body)
         };
         let mut result = self.ask_api(Ask::api(AttemptKind::Lookup, group), request, judge).await;

@@ -106,7 +106,7 @@ impl Walk<'_> {
 
 /// What an answer to an order or to a lookup means.
 pub(crate) fn judge_order(kind: AttemptKind, answer: &Answer) -> Classified {
-    let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = answer.header(&header::RETRY_AFTER);
     classify(kind, answer.status.as_u16(), retry_after, &answer.body)
 }
 

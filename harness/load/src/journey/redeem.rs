@@ -64,7 +64,7 @@ impl Walk<'_> {
             let Some(request) = self.buyer.target().api(&path, Some(body.clone())) else { return NOWHERE };
             let ask = Ask { ticket: Some(ticket), ..Ask::api(AttemptKind::Redeem, &redeem.group) };
             let judge = |answer: &Answer| {
-                let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+                let retry_after = answer.header(&header::RETRY_AFTER);
                 classify_door(answer.status.as_u16(), retry_after, &answer.body)
             };
             let result = self.ask_api(ask, request, judge).await;

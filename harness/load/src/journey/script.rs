@@ -4,7 +4,7 @@ use super::keys::Known;
 use super::walk::Walk;
 use super::{Arrival, Journey};
 use crate::buyer::Buyer;
-use crate::draw::{Weighted, mix};
+use crate::draw::{Weighted, for_operation};
 use crate::operation::Ended;
 use crate::order_code::{OrderCodes, email_of};
 use crate::settings::Settings;
@@ -51,7 +51,7 @@ impl Script {
 
     /// The journey of an operation.
     pub fn choose(&self, op: OpId) -> &Model {
-        self.journeys.choose(mix(self.seed ^ mix(op.0 ^ CHOICE)))
+        self.journeys.choose(for_operation(self.seed, op, CHOICE))
     }
 
     pub(super) fn seed(&self) -> u64 {

@@ -193,11 +193,10 @@ impl<'a> Walk<'a> {
         let result = buyer
             .attempt(operation, ask, request, |answer| {
                 session.answered(&hop.url, answer);
-                let text = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
                 let said = Said {
                     status: answer.status.as_u16(),
-                    location: text(header::LOCATION),
-                    retry_after: text(header::RETRY_AFTER),
+                    location: answer.header(&header::LOCATION),
+                    retry_after: answer.header(&header::RETRY_AFTER),
                     body: &answer.body,
                 };
                 let (result, more) = judge(session, said);

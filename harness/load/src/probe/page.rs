@@ -47,7 +47,7 @@ impl<'a> EventPage<'a> {
             let keep = Keep::Body { max_bytes: PAGE_BYTES_MAX };
             let answer = exchange_once(&self.target.way(entry), request, keep, ends).await?;
             session.answered(&hop.url, &answer);
-            let location = answer.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let location = answer.header(&header::LOCATION);
             let status = answer.status.as_u16();
             let said = Said { status, location, retry_after: None, body: &answer.body };
             let (front, item_id) = self.classify(said);
