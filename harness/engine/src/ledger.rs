@@ -167,6 +167,7 @@ async fn orders(
             total_cents: row.get(3),
             email: row.get(4),
             positions: Vec::new(),
+            books: None,
         });
         if let Some(id) = row.get::<_, Option<i64>>(5) {
             order.positions.push(LedgerPosition {
@@ -175,6 +176,7 @@ async fn orders(
                 price_cents: row.get(7),
                 secret: row.get(8),
                 canceled: row.get(9),
+                entries: 0,
             });
         }
     }
@@ -185,12 +187,14 @@ async fn orders(
 }
 
 async fn quotas(client: &Client, node: &Node, recorder: &Recorder) -> Result<(), tokio_postgres::Error> {
+    let asked = recorder.now();
     let rows = client.query(QUOTAS, &[]).await?;
     let at = recorder.now();
     for row in rows {
         let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
         recorder.record(Event::Quota(QuotaRow {
             at,
+            asked: Some(asked),
             source: node.name.clone(),
             id: unsigned(row.get(0)),
             name: row.get(1),

@@ -43,12 +43,14 @@ pub struct Ask<'a> {
     pub keep: Keep,
     /// Secret of the ticket that is shown.
     pub ticket: Option<&'a str>,
+    /// What there is only one of, and is asked for.
+    pub claim: Option<&'a str>,
 }
 
 impl<'a> Ask<'a> {
     /// An exchange with the API.
     pub fn api(kind: AttemptKind, group: &'a str) -> Self {
-        Self { kind, group, keep: Keep::ANSWER, ticket: None }
+        Self { kind, group, keep: Keep::ANSWER, ticket: None, claim: None }
     }
 }
 
@@ -100,6 +102,7 @@ impl Shared {
             email: operation.email().to_owned(),
             order: result.order.clone(),
             ticket: ask.ticket.map(str::to_owned),
+            claim: ask.claim.map(str::to_owned),
             error: result.note.clone(),
         };
         self.stats.attempted(&attempt, operation.is_nowhere());

@@ -340,6 +340,7 @@ pub async fn purchase_once(
         email,
         order: result.order,
         ticket: None,
+        claim: None,
         error: result.note,
     })
 }

@@ -202,6 +202,7 @@ impl<'p> Purchase<'p> {
             email: self.email(),
             order,
             ticket: None,
+            claim: None,
             error,
         }
     }
@@ -250,6 +251,7 @@ impl<'p> Purchase<'p> {
             price_cents: ticket.price_cents,
             secret: ticket.secret.unwrap_or_default(),
             canceled: false,
+            entries: 0,
         };
         LedgerRow {
             source: source.into(),
@@ -259,6 +261,7 @@ impl<'p> Purchase<'p> {
             total_cents: order.total_cents,
             email: order.email,
             positions: order.positions.into_iter().map(ticket).collect(),
+            books: None,
         }
     }
 }

@@ -154,6 +154,7 @@ fn final_read(plan: &Plan, at: At, put: Put<'_>) -> io::Result<()> {
     plan.databases.iter().try_for_each(|source| {
         put(Event::Quota(QuotaRow {
             at,
+            asked: None,
             source: NodeName::new(source),
             id: 1,
             name: "rush/q".to_owned(),

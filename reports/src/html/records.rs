@@ -129,6 +129,7 @@ fn attempt_view(attempt: &Attempt) -> AttemptView {
             AttemptKind::Prepare | AttemptKind::Visit if attempt.group.is_empty() => "page",
             AttemptKind::Prepare | AttemptKind::Visit => attempt.group.as_str(),
             AttemptKind::Redeem => "door",
+            AttemptKind::Cancel => "cancel",
         }),
         entry: units::clean(attempt.entry.as_str()),
         started: units::instant(attempt.started),
@@ -166,6 +167,7 @@ fn reject(reason: RejectReason) -> &'static str {
         RejectReason::Unauthorized => "token refused",
         RejectReason::NotFound => "not found",
         RejectReason::AlreadyRedeemed => "redeemed before",
+        RejectReason::Taken => "taken",
         RejectReason::Invalid => "refused as invalid",
     }
 }

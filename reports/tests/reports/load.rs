@@ -80,6 +80,7 @@ fn ledger_row(code: &str, email: &str) -> Event {
         total_cents: 2_300,
         email: email.to_owned(),
         positions: Vec::new(),
+        books: None,
     })
 }
 
@@ -136,6 +137,7 @@ fn attempt(i: u64, number: u32, due: u64, from: u64, to: u64, outcome: Outcome, 
         email,
         order,
         ticket: None,
+        claim: None,
         error: error.map(str::to_owned),
     })
 }

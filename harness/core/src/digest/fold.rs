@@ -124,7 +124,7 @@ fn is_sale(attempt: &AttemptRef<'_>) -> bool {
         AttemptKind::Purchase => true,
         AttemptKind::Lookup => attempt.code.is_empty(),
         AttemptKind::Prepare => attempt.outcome != Outcome::Acknowledged,
-        AttemptKind::Visit | AttemptKind::Redeem => false,
+        AttemptKind::Visit | AttemptKind::Redeem | AttemptKind::Cancel => false,
     };
     let sold_out = Outcome::Rejected(RejectReason::SoldOut);
     counts && (attempt.outcome == Outcome::Acknowledged || attempt.outcome == sold_out)

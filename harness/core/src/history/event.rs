@@ -3,6 +3,7 @@
 //! One record is one JSON object with one key, its kind: `{"attempt":{...}}`. Times are nanoseconds since
 //! the start of the run on one monotonic clock; money is in the currency's smallest unit (cents).
 
+use super::reading::{InvoiceRow, LedgerRow, Leftover, LogLines, QuotaRow, QuotaSeen, SourceRead};
 use crate::fault::Phase;
 use crate::ids::{BuyerId, NodeName, OpId, RunId, StepId, TierName};
 use crate::load::Load;
@@ -71,6 +72,14 @@ pub enum Event {
     Quota(QuotaRow),
     /// Final read: a database was read, completely or not.
     Source(SourceRead),
+    /// What the shop itself says is left of a quota.
+    Seen(QuotaSeen),
+    /// An invoice as one database has it.
+    Invoice(InvoiceRow),
+    /// Final read: work that was begun and not ended, of one kind.
+    Leftover(Leftover),
+    /// Lines of a node's log that are alike and speak of trouble.
+    Log(LogLines),
     /// Last record: the run came to its planned end.
     End(RunTrailer),
 }
@@ -131,6 +140,8 @@ pub enum AttemptKind {
     Visit,
     /// A ticket was shown at the door.
     Redeem,
+    /// The buyer gave his confirmed order back: what it held may be sold again.
+    Cancel,
 }
 
 /// Why a purchase was refused for good.
@@ -147,6 +158,8 @@ pub enum RejectReason {
     NotFound,
     /// At the door: this ticket has been used before.
     AlreadyRedeemed,
+    /// What there is only one of (a seat, a voucher) is somebody else's.
+    Taken,
     /// Anything else that the shop says is wrong with the order.
     Invalid,
 }
@@ -210,6 +223,9 @@ pub struct Attempt {
     /// Secret of the ticket that was shown at the door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// What there is only one of, and is asked for or given back: a seat, a voucher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
     /// Error or answer in short, where the attempt was not acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -407,73 +423,4 @@ pub struct Usage {
     pub cpu_percent: f64,
     /// Memory in bytes, without page cache.
     pub memory_bytes: u64,
-}
-
-/// One order in one database, from the final read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerRow {
-    /// The database that was asked.
-    pub source: NodeName,
-    /// Order code.
-    pub code: String,
-    /// The token (`api_meta.hid`) that the buyer sent, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    /// Status letter: `n`, `p`, `e`, `c`.
-    pub status: String,
-    /// Total in cents.
-    pub total_cents: i64,
-    /// E-mail address.
-    pub email: String,
-    /// Its tickets, cancelled ones too.
-    pub positions: Vec<LedgerPosition>,
-}
-
-/// One ticket in one database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerPosition {
-    /// Primary key.
-    pub id: u64,
-    /// Item.
-    pub item: u64,
-    /// Price in cents.
-    pub price_cents: i64,
-    /// Ticket secret.
-    pub secret: String,
-    /// Whether it was cancelled.
-    pub canceled: bool,
-}
-
-/// A quota as one database counts it at one instant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuotaRow {
-    /// When it was read.
-    pub at: At,
-    /// The database that was asked.
-    pub source: NodeName,
-    /// Primary key of the quota.
-    pub id: u64,
-    /// Name, with its event: `rush/q`.
-    pub name: String,
-    /// Capacity; none is unlimited.
-    pub size: Option<u64>,
-    /// Tickets of pending and paid orders that count against it.
-    pub sold: u64,
-    /// The items that count against it, so that buyers' confirmations can be counted against it too.
-    pub items: Vec<u64>,
-}
-
-/// The final read asked this database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceRead {
-    /// When it ended.
-    pub at: At,
-    /// The database.
-    pub source: NodeName,
-    /// What it said it was.
-    pub role: Role,
-    /// Whether every row was read.
-    pub complete: bool,
-    /// Rows read, or the error.
-    pub detail: String,
 }

@@ -7,13 +7,17 @@
 pub mod codec;
 pub mod event;
 pub mod ops;
+pub mod reading;
 pub mod record;
 
 pub use event::{
-    At, Attempt, AttemptKind, Event, FaultEvent, LedgerPosition, LedgerRow, NodeState, Observation, OrderAck, Outcome,
-    PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader, RunTrailer, SourceRead, Stage, StageEvent, Usage,
+    At, Attempt, AttemptKind, Event, FaultEvent, NodeState, Observation, OrderAck, Outcome, PositionAck, Refusal,
+    RejectReason, Role, RunHeader, RunTrailer, Stage, StageEvent, Usage,
 };
 pub use ops::{Operation, OperationOutcome, Operations};
+pub use reading::{
+    InvoiceRow, LedgerPosition, LedgerRow, Leftover, LogLines, QuotaRow, QuotaSeen, RowBooks, SourceRead,
+};
 
 /// Version of the record format; written in the first record and checked by every reader.
 ///

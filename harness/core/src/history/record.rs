@@ -4,7 +4,9 @@
 //! The bulk of a history are attempts and rows of the final read; these have borrowed twins here. Everything
 //! else is rare and comes as it is.
 
-use super::{At, Attempt, AttemptKind, Event, LedgerPosition, LedgerRow, OrderAck, Outcome, PositionAck, Refusal};
+use super::{
+    At, Attempt, AttemptKind, Event, LedgerPosition, LedgerRow, OrderAck, Outcome, PositionAck, Refusal, RowBooks,
+};
 use crate::ids::{BuyerId, OpId};
 
 /// One record.
@@ -53,6 +55,8 @@ pub struct AttemptRef<'a> {
     pub order: Option<OrderRef<'a>>,
     /// See [`Attempt::ticket`].
     pub ticket: Option<&'a str>,
+    /// See [`Attempt::claim`].
+    pub claim: Option<&'a str>,
     /// See [`Attempt::error`].
     pub error: Option<&'a str>,
 }
@@ -87,6 +91,8 @@ pub struct TicketRef<'a> {
     pub secret: Option<&'a str>,
     /// Whether it was cancelled; a confirmation never says so.
     pub canceled: bool,
+    /// How often somebody was admitted with it; a confirmation never says so.
+    pub entries: u32,
 }
 
 /// [`LedgerRow`], borrowed.
@@ -106,6 +112,8 @@ pub struct RowRef<'a> {
     pub email: &'a str,
     /// See [`LedgerRow::positions`].
     pub positions: &'a [TicketRef<'a>],
+    /// See [`LedgerRow::books`].
+    pub books: Option<RowBooks>,
 }
 
 impl AttemptRef<'_> {
@@ -127,6 +135,7 @@ impl AttemptRef<'_> {
             email: self.email.to_owned(),
             order: self.order.map(|order| order.to_order()),
             ticket: self.ticket.map(str::to_owned),
+            claim: self.claim.map(str::to_owned),
             error: self.error.map(str::to_owned),
         }
     }
@@ -161,6 +170,7 @@ impl RowRef<'_> {
             price_cents: ticket.price_cents,
             secret: ticket.secret.unwrap_or_default().to_owned(),
             canceled: ticket.canceled,
+            entries: ticket.entries,
         };
         LedgerRow {
             source: self.source.into(),
@@ -170,6 +180,7 @@ impl RowRef<'_> {
             total_cents: self.total_cents,
             email: self.email.to_owned(),
             positions: self.positions.iter().map(ticket).collect(),
+            books: self.books,
         }
     }
 }
@@ -207,12 +218,13 @@ impl Event {
 
 fn told(ticket: &PositionAck) -> TicketRef<'_> {
     let PositionAck { id, item, price_cents, secret } = ticket;
-    TicketRef { id: *id, item: *item, price_cents: *price_cents, secret: secret.as_deref(), canceled: false }
+    let (id, item, price_cents, secret) = (*id, *item, *price_cents, secret.as_deref());
+    TicketRef { id, item, price_cents, secret, canceled: false, entries: 0 }
 }
 
 fn stored(ticket: &LedgerPosition) -> TicketRef<'_> {
-    let LedgerPosition { id, item, price_cents, secret, canceled } = ticket;
-    TicketRef { id: Some(*id), item: *item, price_cents: *price_cents, secret: Some(secret), canceled: *canceled }
+    let LedgerPosition { id, item, price_cents, ref secret, canceled, entries } = *ticket;
+    TicketRef { id: Some(id), item, price_cents, secret: Some(secret), canceled, entries }
 }
 
 fn attempt_ref<'a>(attempt: &'a Attempt, positions: &'a [TicketRef<'a>]) -> AttemptRef<'a> {
@@ -240,6 +252,7 @@ fn attempt_ref<'a>(attempt: &'a Attempt, positions: &'a [TicketRef<'a>]) -> Atte
         email: &attempt.email,
         order: attempt.order.as_ref().map(order),
         ticket: attempt.ticket.as_deref(),
+        claim: attempt.claim.as_deref(),
         error: attempt.error.as_deref(),
     }
 }
@@ -253,5 +266,6 @@ fn row_ref<'a>(row: &'a LedgerRow, positions: &'a [TicketRef<'a>]) -> RowRef<'a>
         total_cents: row.total_cents,
         email: &row.email,
         positions,
+        books: row.books,
     }
 }

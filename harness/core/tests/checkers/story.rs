@@ -85,6 +85,7 @@ pub(crate) fn unsold(op: u64, intended_ms: u64, started_ms: u64, ended_ms: u64, 
         email: format!("buyer-{op}@example.org"),
         order: None,
         ticket: None,
+        claim: None,
         error: None,
     }
 }
@@ -98,6 +99,7 @@ pub(crate) fn row(source: &str, attempt: &Attempt) -> LedgerRow {
         price_cents: p.price_cents,
         secret: p.secret.clone().expect("told"),
         canceled: false,
+        entries: 0,
     });
     LedgerRow {
         source: source.into(),
@@ -107,6 +109,7 @@ pub(crate) fn row(source: &str, attempt: &Attempt) -> LedgerRow {
         total_cents: order.total_cents,
         email: order.email.clone(),
         positions: positions.collect(),
+        books: None,
     }
 }
 
@@ -221,6 +224,7 @@ impl Story {
             .iter()
             .map(|source| QuotaRow {
                 at: At::from_ms(200_000),
+                asked: None,
                 source: (*source).into(),
                 id: 1,
                 name: "rush/q".to_owned(),

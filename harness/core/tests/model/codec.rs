@@ -4,8 +4,8 @@ use firedrill_core::fault::Phase;
 use firedrill_core::history::codec::{ReadError, Writer, read, write_line};
 use firedrill_core::history::{
     At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, LedgerPosition, LedgerRow, NodeState, Observation,
-    OrderAck, Outcome, PositionAck, QuotaRow, Refusal, RejectReason, Role, RunHeader, RunTrailer, SourceRead, Stage,
-    StageEvent, Usage,
+    OrderAck, Outcome, PositionAck, QuotaRow, Refusal, RejectReason, Role, RowBooks, RunHeader, RunTrailer, SourceRead,
+    Stage, StageEvent, Usage,
 };
 use firedrill_core::ids::{BuyerId, NodeName, OpId, StepId};
 use proptest::prelude::*;
@@ -114,6 +114,7 @@ fn attempt() -> impl Strategy<Value = Event> {
                     email,
                     order,
                     ticket: error.clone(),
+                    claim: error.clone().filter(|text| text.len() > 2),
                     error,
                 })
             },
@@ -121,24 +122,33 @@ fn attempt() -> impl Strategy<Value = Event> {
 }
 
 fn ledger_row() -> impl Strategy<Value = Event> {
-    (node(), order(), prop::option::of("\\PC{0,8}"), any::<bool>()).prop_map(|(source, order, token, canceled)| {
-        let row = |p: PositionAck| LedgerPosition {
-            id: p.id.unwrap_or(0),
-            item: p.item,
-            price_cents: p.price_cents,
-            secret: p.secret.unwrap_or_default(),
-            canceled,
-        };
-        Event::Ledger(LedgerRow {
-            source,
-            code: order.code,
-            token,
-            status: order.status,
-            total_cents: order.total_cents,
-            email: order.email,
-            positions: order.positions.into_iter().map(row).collect(),
-        })
-    })
+    let books =
+        (any::<[i64; 3]>(), any::<[u32; 2]>()).prop_map(|([lines_cents, ledger_cents, paid_cents], [placed, paid])| {
+            RowBooks { lines_cents, ledger_cents, paid_cents, placed, paid }
+        });
+    let books = prop::option::of(books);
+    (node(), order(), prop::option::of("\\PC{0,8}"), any::<bool>(), books).prop_map(
+        |(source, order, token, canceled, books)| {
+            let row = |p: PositionAck| LedgerPosition {
+                id: p.id.unwrap_or(0),
+                item: p.item,
+                price_cents: p.price_cents,
+                secret: p.secret.unwrap_or_default(),
+                canceled,
+                entries: u32::from(canceled) * 3,
+            };
+            Event::Ledger(LedgerRow {
+                source,
+                code: order.code,
+                token,
+                status: order.status,
+                total_cents: order.total_cents,
+                email: order.email,
+                positions: order.positions.into_iter().map(row).collect(),
+                books,
+            })
+        },
+    )
 }
 
 fn fault() -> impl Strategy<Value = Event> {
@@ -189,7 +199,7 @@ fn rest() -> impl Strategy<Value = Event> {
     );
     let quota = (at(), node(), prop::option::of(any::<u64>()), any::<u64>(), prop::collection::vec(any::<u64>(), 0..3))
         .prop_map(|(at, source, size, sold, items)| {
-            Event::Quota(QuotaRow { at, source, id: 1, name: "e/q".to_owned(), size, sold, items })
+            Event::Quota(QuotaRow { at, asked: Some(at), source, id: 1, name: "e/q".to_owned(), size, sold, items })
         });
     let source =
         (at(), node(), role(), any::<bool>(), "\\PC{0,12}").prop_map(|(at, source, role, complete, detail)| {

@@ -31,6 +31,7 @@ fn attempt(number: u32, kind: AttemptKind, outcome: Outcome) -> Attempt {
         email: String::new(),
         order: (outcome == Outcome::Acknowledged).then_some(order),
         ticket: None,
+        claim: None,
         error: None,
     }
 }

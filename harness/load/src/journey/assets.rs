@@ -47,7 +47,7 @@ impl Walk<'_> {
         if hops.is_empty() {
             return Step::Next;
         }
-        let ask = Ask { kind, group, keep: Keep::Nothing { max_bytes: ASSET_BYTES_MAX }, ticket: None };
+        let ask = Ask { kind, group, keep: Keep::Nothing { max_bytes: ASSET_BYTES_MAX }, ticket: None, claim: None };
         // Elsewhere, so that buyers of whom nobody fetches anything have no room for it.
         Box::pin(self.fetch_all(ask, hops)).await;
         match self.buyer.wait(&self.operation, Duration::ZERO).await {

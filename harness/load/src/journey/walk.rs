@@ -188,7 +188,7 @@ impl<'a> Walk<'a> {
         let session = session.as_mut().ok_or(NOWHERE)?;
         session.enter(buyer.target(), &buyer.target().entries()[operation.entry()]);
         let request = hop.request(buyer.target(), session).ok_or(NOWHERE)?;
-        let ask = Ask { kind, group, keep: Keep::Body { max_bytes: PAGE_BYTES_MAX }, ticket: None };
+        let ask = Ask { kind, group, keep: Keep::Body { max_bytes: PAGE_BYTES_MAX }, ticket: None, claim: None };
         let mut found = None;
         let result = buyer
             .attempt(operation, ask, request, |answer| {

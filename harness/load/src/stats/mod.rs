@@ -302,6 +302,7 @@ fn group_name(attempt: &Attempt) -> &str {
         ("", AttemptKind::Prepare) => "prepare",
         ("", AttemptKind::Visit) => "visit",
         ("", AttemptKind::Redeem) => "redeem",
+        ("", AttemptKind::Cancel) => "cancel",
         (group, _) => group,
     }
 }

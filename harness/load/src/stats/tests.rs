@@ -22,6 +22,7 @@ fn attempt(group: &str, outcome: Outcome) -> Attempt {
         email: String::new(),
         order: None,
         ticket: None,
+        claim: None,
         error: None,
     }
 }

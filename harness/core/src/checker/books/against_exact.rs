@@ -69,6 +69,7 @@ fn attempt() -> impl Strategy<Value = Event> {
                 email: text("e", email),
                 order: (outcome == Outcome::Acknowledged).then_some(order),
                 ticket: None,
+                claim: None,
                 error: None,
             })
         },
@@ -86,6 +87,7 @@ fn row() -> impl Strategy<Value = Event> {
                 price_cents: 1,
                 secret: text("s", secret),
                 canceled: canceled && id == 3,
+                entries: 0,
             };
             Event::Ledger(LedgerRow {
                 source: "pg1".into(),
@@ -95,6 +97,7 @@ fn row() -> impl Strategy<Value = Event> {
                 total_cents,
                 email: text("e", email),
                 positions: tickets.into_iter().map(position).collect(),
+                books: None,
             })
         },
     )

@@ -6,7 +6,7 @@
 //! named by their number. What a confirmation repeats of its request is a bit.
 
 use crate::history::record::{AttemptRef, OrderRef, Record, RowRef, TicketRef};
-use crate::history::{At, AttemptKind, Event, Outcome, Refusal, RejectReason};
+use crate::history::{At, AttemptKind, Event, Outcome, Refusal, RejectReason, RowBooks};
 use crate::ids::{BuyerId, OpId};
 use std::collections::HashMap;
 use thiserror::Error;
@@ -41,10 +41,16 @@ const ATTEMPT: u8 = 1;
 const ROW: u8 = 2;
 const REFUSAL: u8 = 3;
 
-const KINDS: [AttemptKind; 5] =
-    [AttemptKind::Purchase, AttemptKind::Lookup, AttemptKind::Prepare, AttemptKind::Visit, AttemptKind::Redeem];
+const KINDS: [AttemptKind; 6] = [
+    AttemptKind::Purchase,
+    AttemptKind::Lookup,
+    AttemptKind::Prepare,
+    AttemptKind::Visit,
+    AttemptKind::Redeem,
+    AttemptKind::Cancel,
+];
 
-const OUTCOMES: [Outcome; 12] = [
+const OUTCOMES: [Outcome; 13] = [
     Outcome::Acknowledged,
     Outcome::Passed,
     Outcome::Pending,
@@ -57,6 +63,7 @@ const OUTCOMES: [Outcome; 12] = [
     Outcome::Rejected(RejectReason::NotFound),
     Outcome::Rejected(RejectReason::AlreadyRedeemed),
     Outcome::Rejected(RejectReason::Invalid),
+    Outcome::Rejected(RejectReason::Taken),
 ];
 
 /// Bits of an attempt.
@@ -66,18 +73,21 @@ const HAS_TICKET: u64 = 4;
 const HAS_ERROR: u64 = 8;
 const SAME_CODE: u64 = 16;
 const SAME_EMAIL: u64 = 32;
-const ATTEMPT_BITS: u64 = 63;
+const HAS_CLAIM: u64 = 64;
+const ATTEMPT_BITS: u64 = 127;
 
 /// Bits of a row.
 const HAS_TOKEN: u64 = 1;
 const TOKEN_IS_CODE: u64 = 2;
-const ROW_BITS: u64 = 3;
+const HAS_BOOKS: u64 = 4;
+const ROW_BITS: u64 = 7;
 
 /// Bits of a ticket.
 const HAS_ID: u64 = 1;
 const HAS_SECRET: u64 = 2;
 const CANCELED: u64 = 4;
-const TICKET_BITS: u64 = 7;
+const HAS_ENTRIES: u64 = 8;
+const TICKET_BITS: u64 = 15;
 
 /// What differences are taken from; both sides begin a block with zeros.
 #[derive(Debug, Clone, Copy, Default)]
@@ -161,6 +171,7 @@ impl Encoder {
             | bit(a.order.is_some(), HAS_ORDER)
             | bit(a.ticket.is_some(), HAS_TICKET)
             | bit(a.error.is_some(), HAS_ERROR)
+            | bit(a.claim.is_some(), HAS_CLAIM)
             | bit(a.order.is_some_and(|order| order.code == a.code), SAME_CODE)
             | bit(a.order.is_some_and(|order| order.email == a.email), SAME_EMAIL);
         number(&mut self.body, bits);
@@ -187,6 +198,9 @@ impl Encoder {
         if let Some(error) = a.error {
             self.known(error);
         }
+        if let Some(claim) = a.claim {
+            self.known(claim);
+        }
     }
 
     fn order(&mut self, order: &OrderRef<'_>, bits: u64) {
@@ -204,12 +218,12 @@ impl Encoder {
 
     fn row(&mut self, row: &RowRef<'_>) {
         let is_code = row.token == Some(row.code);
-        let bits = match row.token {
+        let token = match row.token {
             None => 0,
             Some(_) if is_code => HAS_TOKEN | TOKEN_IS_CODE,
             Some(_) => HAS_TOKEN,
         };
-        number(&mut self.body, bits);
+        number(&mut self.body, token | if row.books.is_some() { HAS_BOOKS } else { 0 });
         self.known(row.source);
         self.text(row.code);
         if let Some(token) = row.token.filter(|_| !is_code) {
@@ -219,6 +233,18 @@ impl Encoder {
         number(&mut self.body, zigzag(row.total_cents));
         self.text(row.email);
         self.tickets(row.positions);
+        if let Some(books) = &row.books {
+            self.books(books, row.total_cents);
+        }
+    }
+
+    /// Sums as their differences to the total, which most of them are.
+    fn books(&mut self, books: &RowBooks, total_cents: i64) {
+        for cents in [books.lines_cents, books.ledger_cents, books.paid_cents] {
+            difference(&mut self.body, cents as u64, total_cents as u64);
+        }
+        number(&mut self.body, u64::from(books.placed));
+        number(&mut self.body, u64::from(books.paid));
     }
 
     fn tickets(&mut self, tickets: &[TicketRef<'_>]) {
@@ -226,7 +252,9 @@ impl Encoder {
         for ticket in tickets {
             let has_id = if ticket.id.is_some() { HAS_ID } else { 0 };
             let has_secret = if ticket.secret.is_some() { HAS_SECRET } else { 0 };
-            number(&mut self.body, has_id | has_secret | if ticket.canceled { CANCELED } else { 0 });
+            let has_entries = if ticket.entries > 0 { HAS_ENTRIES } else { 0 };
+            let canceled = if ticket.canceled { CANCELED } else { 0 };
+            number(&mut self.body, has_id | has_secret | canceled | has_entries);
             if let Some(id) = ticket.id {
                 difference(&mut self.body, id, self.last.ticket);
                 self.last.ticket = id;
@@ -235,6 +263,9 @@ impl Encoder {
             number(&mut self.body, zigzag(ticket.price_cents));
             if let Some(secret) = ticket.secret {
                 self.text(secret);
+            }
+            if ticket.entries > 0 {
+                number(&mut self.body, u64::from(ticket.entries));
             }
         }
     }
@@ -340,6 +371,7 @@ impl<'b> Decoder<'b> {
         let told = if bits & HAS_ORDER == 0 { None } else { Some(self.told(bits, code, email)?) };
         let ticket = if bits & HAS_TICKET == 0 { None } else { Some(self.block.text()?) };
         let error = if bits & HAS_ERROR == 0 { None } else { Some(self.known()?) };
+        let claim = if bits & HAS_CLAIM == 0 { None } else { Some(self.known()?) };
         let order = told.map(|told| OrderRef { positions: &self.tickets, ..told });
         let (started, ended) = (At(started), At(ended));
         let attempt = AttemptRef {
@@ -358,6 +390,7 @@ impl<'b> Decoder<'b> {
             email,
             order,
             ticket,
+            claim,
             error,
         };
         Ok(attempt)
@@ -382,7 +415,14 @@ impl<'b> Decoder<'b> {
         };
         let (status, total_cents, email) = (self.known()?, unzigzag(self.block.number()?), self.block.text()?);
         self.read_tickets()?;
-        Ok(RowRef { source, code, token, status, total_cents, email, positions: &self.tickets })
+        let books = if bits & HAS_BOOKS == 0 { None } else { Some(self.read_books(total_cents)?) };
+        Ok(RowRef { source, code, token, status, total_cents, email, positions: &self.tickets, books })
+    }
+
+    fn read_books(&mut self, total_cents: i64) -> Result<RowBooks, Malformed> {
+        let mut cents = || self.block.difference(total_cents as u64).map(|cents| cents as i64);
+        let (lines_cents, ledger_cents, paid_cents) = (cents()?, cents()?, cents()?);
+        Ok(RowBooks { lines_cents, ledger_cents, paid_cents, placed: self.block.u32()?, paid: self.block.u32()? })
     }
 
     fn read_tickets(&mut self) -> Result<(), Malformed> {
@@ -392,7 +432,8 @@ impl<'b> Decoder<'b> {
             self.last.ticket = id.unwrap_or(self.last.ticket);
             let (item, price_cents) = (self.block.number()?, unzigzag(self.block.number()?));
             let secret = if bits & HAS_SECRET == 0 { None } else { Some(self.block.text()?) };
-            self.tickets.push(TicketRef { id, item, price_cents, secret, canceled: bits & CANCELED != 0 });
+            let entries = if bits & HAS_ENTRIES == 0 { 0 } else { self.block.u32()? };
+            self.tickets.push(TicketRef { id, item, price_cents, secret, canceled: bits & CANCELED != 0, entries });
         }
         Ok(())
     }
