@@ -110,6 +110,7 @@ impl Session {
             drill: drill.name.clone(),
             rate_per_s: drill.load.rate_per_s,
             load: Some(Box::new(drill.load.clone())),
+            observes: Vec::new(),
         }
     }
 

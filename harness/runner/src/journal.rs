@@ -97,6 +97,7 @@ mod tests {
             drill: "d".to_owned(),
             rate_per_s: 1.0,
             load: None,
+            observes: Vec::new(),
         })
     }
 

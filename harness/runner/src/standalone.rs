@@ -162,6 +162,7 @@ impl Standalone {
             drill: "load".to_owned(),
             rate_per_s: self.load.rate_per_s,
             load: Some(Box::new(self.load.clone())),
+            observes: Vec::new(),
         }
     }
 }

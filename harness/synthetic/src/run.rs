@@ -40,6 +40,7 @@ fn header(plan: &Plan) -> Event {
         drill: "rush".to_owned(),
         rate_per_s: plan.rate_per_s as f64,
         load: None,
+        observes: Vec::new(),
     })
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn history(n: u64, every_us: u64) -> History {
         drill: "smoke".to_owned(),
         rate_per_s: 1e6 / every_us as f64,
         load: None,
+        observes: Vec::new(),
     };
     let mut events = vec![Event::Run(header)];
     for i in 0..n {

@@ -104,6 +104,28 @@ pub struct RunHeader {
     /// The whole load, where it is more than a constant rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Box<Load>>,
+    /// What the run undertook to look at besides orders, quotas and roles: what is missing of it then is unknown,
+    /// not fine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observes: Vec<Subject>,
+}
+
+/// What a run may look at besides orders, quotas and roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// What the tables around every order say of it ([`LedgerRow::books`]).
+    Books,
+    /// Who was admitted with which ticket ([`super::LedgerPosition::entries`]).
+    Entries,
+    /// Invoices, while the load runs and at the end ([`InvoiceRow`]).
+    Invoices,
+    /// Work that nobody ended ([`Leftover`]).
+    Leftovers,
+    /// Trouble in the nodes' logs ([`LogLines`]).
+    Logs,
+    /// What the shop says is left of its quotas ([`QuotaSeen`]).
+    QuotasSeen,
 }
 
 impl RunHeader {

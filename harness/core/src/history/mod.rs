@@ -12,7 +12,7 @@ pub mod record;
 
 pub use event::{
     At, Attempt, AttemptKind, Event, FaultEvent, NodeState, Observation, OrderAck, Outcome, PositionAck, Refusal,
-    RejectReason, Role, RunHeader, RunTrailer, Stage, StageEvent, Usage,
+    RejectReason, Role, RunHeader, RunTrailer, Stage, StageEvent, Subject, Usage,
 };
 pub use ops::{Operation, OperationOutcome, Operations};
 pub use reading::{

@@ -269,6 +269,7 @@ impl Story {
             drill: "test".to_owned(),
             rate_per_s: self.rate_per_s,
             load: None,
+            observes: Vec::new(),
         })];
         events.extend(timed.into_iter().map(|(_, event)| event));
         events.extend(self.rows.iter().cloned().map(Event::Ledger));

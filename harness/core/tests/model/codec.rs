@@ -20,6 +20,7 @@ pub(super) fn header() -> Event {
         drill: "d".to_owned(),
         rate_per_s: 0.1,
         load: Some(Box::default()),
+        observes: Vec::new(),
     })
 }
 
