@@ -6,7 +6,7 @@
 use super::first_stage;
 use crate::digest::{Digest, Op, Place};
 use crate::history::ops::Known;
-use crate::history::{At, RejectReason, Stage};
+use crate::history::{At, Stage};
 use crate::ids::OpId;
 use crate::sla::Sla;
 
@@ -21,7 +21,7 @@ const SHORTEST_NS: u64 = 1_000_000_000;
 pub enum Service {
     /// He has a confirmation.
     Sold,
-    /// He was told that it is sold out.
+    /// He was told that it is sold out, or that somebody else has it.
     SoldOut,
     /// He bought nothing and had what he came for.
     Visited,
@@ -77,6 +77,13 @@ impl Tally {
     /// Not served.
     pub fn failed(self) -> u64 {
         self.due - self.served
+    }
+
+    /// Counts.
+    pub fn of<'d>(dues: impl IntoIterator<Item = &'d Due>) -> Self {
+        let mut tally = Self::default();
+        dues.into_iter().for_each(|due| tally.add(due.service));
+        tally
     }
 
     fn add(&mut self, service: Service) {
@@ -198,7 +205,7 @@ impl Demand {
 fn service(known: Known) -> Service {
     match known {
         Known::Acknowledged => Service::Sold,
-        Known::Rejected(RejectReason::SoldOut) => Service::SoldOut,
+        Known::Rejected(reason) if reason.is_gone() => Service::SoldOut,
         Known::Visited => Service::Visited,
         Known::Rejected(_) | Known::InDoubt | Known::NotApplied => Service::Failed,
     }

@@ -3,13 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod availability;
+mod claims;
 mod conservation;
+mod door;
+mod exactly_once;
+mod leftovers;
+mod logs;
+mod money;
 mod objectives;
 mod oversell;
 mod planted;
 mod preconditions;
 mod primaries;
+mod quota_reads;
+mod reads;
 mod replicas;
+mod sold_out;
 mod steps;
 mod stored;
 mod story;
+mod unique;
