@@ -51,8 +51,11 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             numbers.insert(format!("{name}_percent"), percent);
         }
     }
-    for phase in Phase::ALL {
-        let tally = Tally::of(demand.dues.iter().filter(|due| Phase::of(&evidence.windows, due.at) == phase));
+    let mut by_phase = [Tally::default(); Phase::ALL.len()];
+    for due in &demand.dues {
+        by_phase[Phase::of(&evidence.windows, due.at) as usize].add(due.service);
+    }
+    for (phase, tally) in Phase::ALL.into_iter().zip(by_phase) {
         numbers.insert(format!("{}_phase_due", phase.name()), tally.due as f64);
         if let Some(percent) = tally.percent() {
             numbers.insert(format!("{}_phase_percent", phase.name()), percent);

@@ -79,14 +79,8 @@ impl Tally {
         self.due - self.served
     }
 
-    /// Counts.
-    pub fn of<'d>(dues: impl IntoIterator<Item = &'d Due>) -> Self {
-        let mut tally = Self::default();
-        dues.into_iter().for_each(|due| tally.add(due.service));
-        tally
-    }
-
-    fn add(&mut self, service: Service) {
+    /// Counts one more.
+    pub(super) fn add(&mut self, service: Service) {
         self.due += 1;
         self.served += u64::from(service != Service::Failed);
     }

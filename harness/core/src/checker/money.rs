@@ -99,7 +99,7 @@ fn invoices(evidence: &Evidence<'_>) -> Option<Finding> {
         total.is_some_and(|total| *total != invoice.cents)
     };
     let last = super::unique::last_invoices(evidence);
-    let wrong: Vec<&&InvoiceRow> = last.iter().filter(differs).collect();
+    let wrong: Vec<&&InvoiceRow> = last.iter().filter(|invoice| !invoice.cancels()).filter(differs).collect();
     let first = wrong.first()?;
     let codes: Vec<&str> = wrong.iter().take(CODES_MAX).map(|invoice| invoice.code.as_str()).collect();
     let text = format!("{} invoices are about another sum than their orders: {}", wrong.len(), codes.join(", "));

@@ -6,7 +6,9 @@
 //! the load runs. What the shop itself says is left may be less, because carts and vouchers hold tickets; it is
 //! never more than what was certainly left.
 //!
-//! A count that is too small is how oversell begins: somebody read an old state.
+//! A count that is too small is how oversell begins: somebody read an old state. Counts that were asked for directly,
+//! of a database whose tier a fault was on, are left out: a primary that was cut off counts what it has, and it is the
+//! business of [`primaries`](super::primaries) whether it took writes. What the shop says is judged always.
 
 use super::oversell::{Quota, quotas, tickets};
 use super::{Evidence, Question, numbers, step};
@@ -36,7 +38,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let mut illegal: Vec<Illegal> = Vec::new();
     let mut readings = 0u64;
     for (id, quota) in &quotas {
-        let rows: Vec<&QuotaRow> = quota.rows.iter().copied().filter(|row| row.asked.is_some()).collect();
+        let is_judged = |row: &&QuotaRow| row.asked.is_some() && !is_cut_off(row, evidence);
+        let rows: Vec<&QuotaRow> = quota.rows.iter().copied().filter(is_judged).collect();
         let seen: Vec<&QuotaSeen> =
             evidence.history.read.quotas_seen.iter().filter(|seen| seen.id == *id && seen.left.is_some()).collect();
         if rows.is_empty() && seen.is_empty() {
@@ -65,6 +68,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         (Judgement::Pass, format!("all {readings} readings of quotas were possible"))
     };
     QUESTION.answer(judgement, reason, finding.into_iter().collect(), numbers)
+}
+
+/// Whether a fault was on the tier of the database when it counted.
+fn is_cut_off(row: &QuotaRow, evidence: &Evidence<'_>) -> bool {
+    let tier = evidence.history.observations().find(|seen| seen.node == row.source).map(|seen| &seen.tier);
+    let covers = |window: &step::Window| window.injected && window.contains(row.at) && Some(&window.tier) == tier;
+    evidence.windows.iter().any(covers)
 }
 
 /// How many tickets of a quota were sold at an instant, at least and at most.

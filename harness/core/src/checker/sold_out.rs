@@ -33,8 +33,10 @@ const QUESTION: Question = Question {
 pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let quotas = quotas(evidence);
     let refused = sold_out(evidence).count();
-    let false_answers = false_sold_out(&quotas, evidence);
-    let stranded = stranded(&quotas, evidence);
+    // Nobody was refused, or nobody knows how large an order was: then there is nothing to compare.
+    let largest = if refused > 0 { largest(evidence) } else { None };
+    let false_answers = largest.and_then(|largest| false_sold_out(&quotas, largest, evidence));
+    let stranded = largest.and_then(|largest| stranded(&quotas, largest, evidence));
     let mut numbers = numbers([("sold_out_answers", refused as f64)]);
     if let Some(ops) = &false_answers {
         numbers.insert("false_sold_out_answers".to_owned(), ops.len() as f64);
@@ -70,15 +72,14 @@ fn sold_out<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (OpId, &'a O
 
 /// Purchases that were refused as sold out although every limited quota certainly had room; none where
 /// that cannot be judged.
-fn false_sold_out(quotas: &BTreeMap<u64, Quota<'_>>, evidence: &Evidence<'_>) -> Option<Vec<OpId>> {
+fn false_sold_out(quotas: &BTreeMap<u64, Quota<'_>>, largest: u64, evidence: &Evidence<'_>) -> Option<Vec<OpId>> {
     if evidence.damage().is_some() {
         return None;
     }
     evidence.history.authority()?;
-    let largest = largest(evidence)?;
     let limited: Vec<&Quota<'_>> = quotas.values().filter(|quota| quota.size.is_some()).collect();
     let rooms = limited.into_iter().map(|quota| room(quota, largest, evidence)).collect::<Option<Vec<Room>>>()?;
-    if rooms.is_empty() || sold_out(evidence).next().is_none() {
+    if rooms.is_empty() {
         return Some(Vec::new());
     }
     let full = full(&rooms, evidence);
@@ -95,12 +96,11 @@ fn largest(evidence: &Evidence<'_>) -> Option<u64> {
 
 /// Tickets that every limited quota has left in the end, although somebody was refused; none where that cannot be
 /// judged.
-fn stranded(quotas: &BTreeMap<u64, Quota<'_>>, evidence: &Evidence<'_>) -> Option<u64> {
-    if evidence.damage().is_some() || evidence.history.has_web() || sold_out(evidence).next().is_none() {
+fn stranded(quotas: &BTreeMap<u64, Quota<'_>>, largest: u64, evidence: &Evidence<'_>) -> Option<u64> {
+    if evidence.damage().is_some() || evidence.history.has_web() {
         return None;
     }
     let authority = evidence.history.authority()?;
-    let largest = largest(evidence)?;
     let sizes = evidence.history.baskets.map(|basket| basket.count() as u64);
     let returns = evidence.history.beside.returns.keys();
     let returned = returns.filter_map(|op| evidence.history.operations.get(*op));

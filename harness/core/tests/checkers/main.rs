@@ -23,3 +23,12 @@ mod steps;
 mod stored;
 mod story;
 mod unique;
+
+#[test]
+fn every_checker_is_documented() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/checkers.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for (name, _) in firedrill_core::checker::REGISTRY {
+        assert!(page.contains(&format!("\n| `{name}` |")), "docs/checkers.md does not list {name}");
+    }
+}

@@ -1,9 +1,11 @@
 //! Sold out: false answers, and tickets that are left over.
 
 use super::story::{Story, check, in_the_browser, sold, unsold};
-use firedrill_core::history::{Outcome, RejectReason};
+use firedrill_core::history::{Attempt, AttemptKind, Outcome, RejectReason};
 use firedrill_core::ids::OpId;
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const SOLD_OUT: Outcome = Outcome::Rejected(RejectReason::SoldOut);
 
@@ -124,4 +126,79 @@ fn a_false_sold_out_is_claimed_only_where_room_is_certain() {
         s.attempts.push(order);
     };
     assert_eq!(false_sold_out(702, 403, large).0, 0.0, "the refused buyer may have wanted three");
+}
+
+/// A buyer of a shop that sells first come, first served: when he begins, how long until the shop decides, and until
+/// he hears of it; whether he hears of it at all; when he gives his ticket back, if he does.
+#[derive(Debug, Clone)]
+struct Buyer {
+    begun: u64,
+    decided: u64,
+    heard: u64,
+    hears: bool,
+    gives_back: Option<u64>,
+}
+
+fn buyer() -> impl Strategy<Value = Buyer> {
+    (0..3_000u64, 1..400u64, 1..400u64, 0..8u8, prop::option::weighted(0.2, 1..2_000u64)).prop_map(
+        |(begun, decides, hears_in, luck, gives_back)| Buyer {
+            begun,
+            decided: begun + decides,
+            heard: begun + decides + hears_in,
+            hears: luck > 0,
+            gives_back,
+        },
+    )
+}
+
+/// The story of a correct shop with so many tickets.
+fn honest(buyers: &[Buyer], size: usize) -> Story {
+    let mut story = Story::empty(1.0);
+    let mut decisions: Vec<(u64, bool, usize)> = Vec::new();
+    for (n, buyer) in buyers.iter().enumerate() {
+        decisions.push((buyer.decided, true, n));
+        decisions.extend(buyer.gives_back.filter(|_| buyer.hears).map(|after| (buyer.heard + after + 5, false, n)));
+    }
+    decisions.sort_unstable();
+    let mut holders: BTreeSet<usize> = BTreeSet::new();
+    let mut sold_to: BTreeSet<usize> = BTreeSet::new();
+    for (_, takes, n) in decisions {
+        if takes && holders.len() < size {
+            holders.insert(n);
+            sold_to.insert(n);
+        } else if !takes {
+            holders.remove(&n);
+        }
+    }
+    for (n, buyer) in buyers.iter().enumerate() {
+        let (op, has) = (n as u64, sold_to.contains(&n));
+        let last = sold(op, buyer.begun, buyer.begun, buyer.heard, 1);
+        if has {
+            story.put(&last);
+        }
+        story.attempts.push(match (has, buyer.hears) {
+            (true, true) => last,
+            (false, true) => unsold(op, buyer.begun, buyer.begun, buyer.heard, SOLD_OUT),
+            (_, false) => unsold(op, buyer.begun, buyer.begun, buyer.heard, Outcome::InDoubt),
+        });
+        if let (true, true, Some(after)) = (has, buyer.hears, buyer.gives_back) {
+            let back = unsold(op, buyer.heard + after, buyer.heard + after, buyer.heard + after + 10, Outcome::Passed);
+            story.attempts.push(Attempt { kind: AttemptKind::Cancel, number: 9, ..back });
+            story.rows_of(op).for_each(|row| row.status = "c".to_owned());
+        }
+    }
+    story.read_quota(size as u64, holders.len() as u64);
+    story
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn an_honest_shop_is_never_blamed(buyers in prop::collection::vec(buyer(), 1..30), size in 1..12usize) {
+        for checker in ["sold_out", "oversell", "conservation", "quota_reads"] {
+            let result = honest(&buyers, size).ask(checker);
+            prop_assert_ne!(result.judgement, Fail, "{:#?}", result);
+        }
+    }
 }
