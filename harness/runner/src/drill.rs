@@ -111,7 +111,7 @@ impl Session {
             drill: drill.name.clone(),
             rate_per_s: drill.load.rate_per_s,
             load: Some(Box::new(drill.load.clone())),
-            observes: Vec::new(),
+            observes: self.observes(&drill.load),
         }
     }
 
@@ -166,11 +166,13 @@ impl Session {
         let before: BTreeMap<NodeName, u64> = self.observer.samples().into_iter().collect();
         let known = ledger::known(&self.stack).await;
         let logs = self.follow_logs(dir).await?;
+        let onlooker = self.look_on(&drill.load, &known);
         let load = self.start_load(drill, run, journal, seed)?;
         let view = load.as_ref().map(LoadHandle::view);
         let run = Run { session: self, drill, undo: self.undo_folder(), view, interrupt, progress, seed };
         run.steps().await;
         self.drain(load, drill).await;
+        drop(onlooker);
         if drill.load.is_any() {
             // First, because what is still being worked on belongs into the final read.
             leftovers::wait_and_record(&self.stack, &self.recorder, &known, leftovers::DEADLINE).await;
