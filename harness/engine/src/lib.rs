@@ -8,6 +8,7 @@
 //! * [`disks`] are the volumes with a file system of their own, which faults fill, slow down and freeze.
 //! * [`toolbox`] is the helper container by which faults work inside a node's network namespace.
 //! * [`ledger`] reads the databases at the end; [`onlooker`] reads in the middle of a run what can be taken back.
+//! * [`logs`] keeps the nodes' logs, and finds the lines in them that speak of trouble.
 //! * [`audit`] looks whether anything that a fault changed is still changed.
 //! * [`residue`] removes everything that carries a run's label and audits that nothing is left.
 //! * [`standing`] keeps what another process needs to know of a stack.

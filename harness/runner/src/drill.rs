@@ -181,7 +181,7 @@ impl Session {
             }
             ledger::read_all(&self.stack, &self.recorder, &known).await;
         }
-        drop(logs);
+        logs.finish();
         Ok(before)
     }
 

@@ -322,9 +322,9 @@ impl Session {
         lock(&self.wire).clock
     }
 
-    /// Follows the logs of all nodes into a run's folder.
+    /// Follows the logs of all nodes into a run's folder, and the trouble in them into its history.
     pub(crate) async fn follow_logs(&self, dir: &RunDir) -> Result<LogFollower, SessionError> {
-        Ok(LogFollower::start(&self.stack, &dir.logs()).await?)
+        Ok(LogFollower::start(&self.stack, &dir.logs(), &self.recorder).await?)
     }
 
     /// Reads what can be taken back while the purchases of a load run; nobody reads where nobody buys.
@@ -340,7 +340,7 @@ impl Session {
 
     /// What a drill with this load looks at besides orders, quotas and roles.
     pub(crate) fn observes(&self, load: &Load) -> Vec<Subject> {
-        let mut subjects = Vec::new();
+        let mut subjects = vec![Subject::Logs];
         if load.is_any() {
             subjects.extend([Subject::Books, Subject::Entries, Subject::Invoices, Subject::Leftovers]);
             subjects.extend((!self.quotas(load).is_empty()).then_some(Subject::QuotasSeen));
