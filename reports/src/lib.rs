@@ -1,5 +1,5 @@
 //! Renders what a run came to: one HTML file for people, Markdown for a pull request, JUnit for a build
-//! server, JSON for programs, plain text for the terminal.
+//! server, JSON for programs, OpenMetrics for a monitoring, plain text for the terminal.
 //!
 //! Pure functions of a verdict, a manifest and a history: no clock, no network, no file system. The same
 //! input gives the same bytes, so a report can be made again from a stored run years later.
@@ -8,6 +8,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod openmetrics;
 mod plot;
 pub mod text;
 mod units;

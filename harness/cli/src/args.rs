@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use firedrill_core::drill::matrix::Profile;
 use std::path::PathBuf;
 
 /// Chaos and failover verification for redundant ticket shops: boots the real stack, sells tickets, breaks
@@ -46,8 +47,12 @@ pub(crate) enum Command {
         /// Only this one.
         name: Option<String>,
     },
-    /// Print the JSON Schema of drill files.
-    Schema,
+    /// Print a JSON Schema: of drill files, or of a run's verdict.json.
+    Schema {
+        /// Of what.
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Clean up when standard input ends (started by firedrill itself).
     #[command(hide = true)]
     Guard {
@@ -98,9 +103,14 @@ pub(crate) struct CertifyArgs {
     /// Topology: a folder below `topologies/`, or a path.
     #[arg(long, default_value = "pretix-ha")]
     pub(crate) topology: String,
-    /// How much is drilled.
-    #[arg(long, default_value = "smoke", value_parser = ["smoke"])]
-    pub(crate) profile: String,
+    /// How much is drilled: `smoke` (masters and one node of every tier, killed), `nightly` (every tier killed, frozen,
+    /// cut off, restarted, slowed down) or `event` (everything that redundancy can answer).
+    #[arg(long, default_value = "smoke", value_parser = profile)]
+    pub(crate) profile: Profile,
+    /// How sure an `event` has to be: after as many failovers of the database as it takes to say that fewer than this
+    /// share of them, in percent, lose an order.
+    #[arg(long, default_value_t = 10.0, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) bound: f64,
     /// Agreement: a name below `fixtures/sla/`, or a path.
     #[arg(long, default_value = "gic-2020")]
     pub(crate) sla: String,
@@ -110,6 +120,15 @@ pub(crate) struct CertifyArgs {
     /// Purchases that begin per second.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    text.parse().map_err(|_| format!("there are {}", Profile::names().join(", ")))
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if number > 0.0 && number <= 100.0 { Ok(number) } else { Err("give a percentage above 0, at most 100".to_owned()) }
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +200,16 @@ pub(crate) struct ExportArgs {
     /// Write to this file instead of standard output.
     #[arg(long, short)]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// What there is a JSON Schema of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Drill files.
+    #[default]
+    Drill,
+    /// `verdict.json`.
+    Verdict,
 }
 
 /// A form that other tools read.

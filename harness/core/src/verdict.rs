@@ -5,6 +5,7 @@
 
 use crate::history::At;
 use crate::ids::{NodeName, OpId, RunId, StepId, TierName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::fmt;
 pub const VERDICT_VERSION: u32 = 1;
 
 /// The result of one check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
     /// It holds, and there was enough to see it.
@@ -47,7 +48,7 @@ impl fmt::Display for Judgement {
 }
 
 /// What kind of statement a check makes, in order of gravity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// Must hold at every instant whatever happens: no ticket lost, doubled or oversold.
@@ -59,7 +60,7 @@ pub enum Gate {
 }
 
 /// Something that was found, with what it was found on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// One sentence: what is wrong.
     pub summary: String,
@@ -133,7 +134,7 @@ impl Finding {
 }
 
 /// The result of one checker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// The checker's name in the registry, for example `conservation`.
     pub checker: String,
@@ -152,7 +153,7 @@ pub struct CheckResult {
 }
 
 /// The split of a recovery time, each in milliseconds after the fault's effect; none where it was not seen.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
     /// Until a node that was not hit said something else than before: somebody had noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +176,7 @@ pub struct Recovery {
 }
 
 /// A time in which nothing was sold, as brackets: it lasted at least `min_ms` and at most `max_ms`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outage {
     /// End of the last good purchase before it.
     pub from: At,
@@ -188,7 +189,7 @@ pub struct Outage {
 }
 
 /// One executed step of the schedule: a cell of the matrix.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepVerdict {
     /// Its place in the schedule.
     pub step: StepId,
@@ -243,7 +244,7 @@ pub struct StepVerdict {
 }
 
 /// Totals of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Logical purchases.
     pub operations: u64,
@@ -270,7 +271,7 @@ pub struct Totals {
 }
 
 /// The whole run in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// Every invariant and objective held, and it was seen.
@@ -303,7 +304,7 @@ impl fmt::Display for Conclusion {
 }
 
 /// The verdict of a run: a pure function of its history and its service level agreement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// [`VERDICT_VERSION`].
     pub version: u32,
@@ -329,6 +330,14 @@ pub struct Verdict {
     pub steps: Vec<StepVerdict>,
     /// One entry for every checker, invariants first.
     pub checks: Vec<CheckResult>,
+}
+
+impl Verdict {
+    /// The JSON Schema of `verdict.json`.
+    pub fn json_schema() -> String {
+        // A schema is a tree of plain values: writing it cannot fail.
+        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+    }
 }
 
 /// Concludes from checks and steps, with the reasons in order of gravity: broken invariants, broken

@@ -6,7 +6,7 @@
 //! | `manifest.json` | versions, images, nodes, agreement, boot |
 //! | `schedule.json` | the drill as asked and the steps as executed |
 //! | `verdict.json` | the verdict |
-//! | `report.html`, `summary.md`, `junit.xml` | the verdict for people and for CI |
+//! | `report.html`, `summary.md`, `junit.xml`, `metrics.txt` | the verdict for people, CI and monitoring |
 //! | `logs/NODE.log` | the output of every node |
 
 use firedrill_core::capacity::{Measured, Trial, measure};
@@ -20,7 +20,7 @@ use firedrill_core::ids::{OpId, RunId};
 use firedrill_core::manifest::Manifest;
 use firedrill_core::sla::Sla;
 use firedrill_core::verdict::{StepVerdict, Verdict};
-use firedrill_reports::{LogLine, ReportError, ReportInput, html, json, junit, markdown};
+use firedrill_reports::{LogLine, ReportError, ReportInput, html, json, junit, markdown, openmetrics};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::File;
@@ -286,6 +286,7 @@ impl Stored {
         let input = ReportInput { verdict, manifest, history: &history, one_in, log_excerpts: &excerpts };
         self.dir.write("report.html", &html::render(&input)?)?;
         self.dir.write("summary.md", &markdown::render(verdict))?;
+        self.dir.write("metrics.txt", &openmetrics::render(verdict))?;
         self.dir.write("junit.xml", &junit::render(verdict)?)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::fixture;
 use firedrill_core::verdict::{Verdict, conclude};
-use firedrill_reports::{json, junit, markdown, text};
+use firedrill_reports::{json, junit, markdown, openmetrics, text};
 
 /// The same run had nothing been done to it.
 fn empty() -> Verdict {
@@ -56,4 +56,23 @@ fn json_is_the_verdict() {
     let text = json::render(&verdict).expect("renders");
     assert_eq!(serde_json::from_str::<Verdict>(&text).expect("parses"), verdict);
     assert_eq!(json::render(&verdict).expect("renders"), text);
+}
+
+#[test]
+fn openmetrics_is_stable() {
+    insta::assert_snapshot!(openmetrics::render(&fixture::verdict()));
+}
+
+#[test]
+fn openmetrics_has_one_sample_a_line_whatever_the_names() {
+    let mut verdict = fixture::verdict();
+    verdict.drill = "a \"drill\" \\ of\ntwo lines".to_owned();
+    verdict.totals.load_ms = f64::NAN;
+    let text = openmetrics::render(&verdict);
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (labels, value) = line.rsplit_once(' ').expect("a value");
+        assert!(labels.ends_with('}') && value.parse::<f64>().is_ok(), "{line}");
+        assert!(labels.contains(r#"drill="a \"drill\" \\ of\ntwo lines""#), "{line}");
+    }
 }

@@ -5,9 +5,11 @@ use crate::args::{CertifyArgs, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::{home, progress};
 use anyhow::Context;
-use firedrill_core::drill::{Drill, Written, profile};
+use firedrill_core::drill::matrix::{Gap, Matrix, failovers_for};
+use firedrill_core::drill::{Drill, Written};
 use firedrill_core::ids::RunId;
 use firedrill_core::sla::Sla;
+use firedrill_core::topology::Topology;
 use firedrill_engine::boot::{BootError, read_topology};
 use firedrill_engine::docker::Engine;
 use firedrill_engine::guard;
@@ -24,29 +26,33 @@ pub(crate) fn plan(args: &CertifyArgs) -> Result<Exit, Failure> {
     let folder = home::topology(&args.topology);
     let (_, topology) = read_topology(&folder).map_err(Failure::usage)?;
     let sla = home::sla(&args.sla).map_err(Failure::usage)?;
-    let drill = derive(args, &topology.name, &topology.tiers())?;
+    let matrix = derive(args, &topology)?;
+    let drill = &matrix.drill;
     println!("topology {}: {}", topology.name, topology.description);
     for tier in topology.tiers() {
         println!("  {:<10} {} nodes", tier.name, tier.nodes);
     }
     println!("profile {}, agreement {}, {} purchases per second:", args.profile, sla.name, drill.load.rate_per_s);
-    for (index, step) in drill.schedule().enumerate() {
-        println!("  {:>2}. {} {}", index + 1, step.fault, step.target);
+    for (index, step) in drill.steps.iter().enumerate() {
+        let times = if step.repeat == 1 { String::new() } else { format!(", {} times", step.repeat) };
+        println!("  {:>2}. {} {}{times}", index + 1, step.fault, step.target);
     }
-    for text in profile::not_covered(&topology.tiers()) {
-        println!("not covered: {text}");
+    for Gap { what, why } in &matrix.gaps {
+        println!("not covered: {what}: {why}");
     }
+    let (steps, minutes) = (drill.schedule().count(), matrix.estimate().as_secs().div_ceil(60));
+    println!("{steps} faults, about {minutes} min with images cached");
     Ok(Exit::Certified)
 }
 
-fn derive(args: &CertifyArgs, topology: &str, tiers: &[profile::TierShape]) -> Result<Drill, Failure> {
-    let mut drill = profile::smoke(topology, tiers);
-    drill.sla.clone_from(&args.sla);
+fn derive(args: &CertifyArgs, topology: &Topology) -> Result<Matrix, Failure> {
+    let mut matrix = Matrix::derive(args.profile, topology, failovers_for(args.bound));
+    matrix.drill.sla.clone_from(&args.sla);
     if let Some(rate) = args.rate {
-        drill.load.rate_per_s = rate;
+        matrix.drill.load.rate_per_s = rate;
     }
-    drill.check().map_err(Failure::usage)?;
-    Ok(drill)
+    matrix.drill.check().map_err(Failure::usage)?;
+    Ok(matrix)
 }
 
 /// Derives a drill from the topology and runs it.
@@ -54,12 +60,12 @@ pub(crate) async fn certify(args: &CertifyArgs) -> Result<Exit, Failure> {
     let folder = home::topology(&args.topology);
     let (_, topology) = read_topology(&folder).map_err(Failure::usage)?;
     let sla = home::sla(&args.sla).map_err(Failure::usage)?;
-    let drill = derive(args, &topology.name, &topology.tiers())?;
+    let drill = derive(args, &topology)?.drill;
     let seed = args.seed.unwrap_or_else(rand_seed);
     let rate = drill.load.rate_per_s;
     let replay = format!(
-        "firedrill certify --topology {} --profile {} --sla {} --rate {rate} --seed {seed}",
-        args.topology, args.profile, args.sla
+        "firedrill certify --topology {} --profile {} --sla {} --rate {rate} --bound {} --seed {seed}",
+        args.topology, args.profile, args.sla, args.bound
     );
     execute(folder, &drill, &sla, seed, &replay).await
 }

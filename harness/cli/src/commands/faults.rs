@@ -1,8 +1,10 @@
 //! `faults` and `schema`: what drills are written with.
 
+use crate::args::SchemaOf;
 use crate::exit::{Exit, Failure};
 use firedrill_core::drill::Drill;
 use firedrill_core::fault::Fault;
+use firedrill_core::verdict::Verdict;
 
 /// Shows the catalogue: one line a fault, or everything about one.
 pub(crate) fn faults(name: Option<&str>) -> Result<Exit, Failure> {
@@ -35,8 +37,12 @@ pub(crate) fn faults(name: Option<&str>) -> Result<Exit, Failure> {
     Ok(Exit::Certified)
 }
 
-/// Prints the JSON Schema of drill files.
-pub(crate) fn schema() -> Result<Exit, Failure> {
-    print!("{}", Drill::json_schema());
+/// Prints a JSON Schema.
+pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
+    let schema = match of {
+        SchemaOf::Drill => Drill::json_schema(),
+        SchemaOf::Verdict => Verdict::json_schema(),
+    };
+    print!("{schema}");
     Ok(Exit::Certified)
 }

@@ -27,7 +27,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Capacity(args) => capacity::capacity(&args).await,
         Command::Reap => stacks::reap().await,
         Command::Faults { name } => faults::faults(name.as_deref()),
-        Command::Schema => faults::schema(),
+        Command::Schema { of } => faults::schema(of),
         Command::Guard { run, stacks, keep } => stacks::watch(&run, stacks, keep).await,
     }
 }

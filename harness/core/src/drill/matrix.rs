@@ -27,6 +27,13 @@ pub enum Profile {
     Event,
 }
 
+impl Profile {
+    /// The names of all profiles, from the smallest to the largest.
+    pub fn names() -> &'static [&'static str] {
+        Self::VARIANTS
+    }
+}
+
 /// What happens to machines and networks in any week: the faults of `nightly`.
 const WEEKLY: [&str; 5] = ["kill", "pause", "partition", "restart", "delay"];
 

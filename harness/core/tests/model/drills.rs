@@ -5,6 +5,7 @@ use firedrill_core::fault::catalogue::network::{Delay, Direction, Partition, Ref
 use firedrill_core::fault::{Fault, Target};
 use firedrill_core::source::Source;
 use firedrill_core::topology::Topology;
+use firedrill_core::verdict::Verdict;
 use proptest::prelude::*;
 use std::path::Path;
 use std::time::Duration;
@@ -142,6 +143,20 @@ pub(crate) fn published(path: &str, current: &str) {
 #[test]
 fn the_published_schema_is_current() {
     published("fixtures/drills/drill.schema.json", &Drill::json_schema());
+    published("reports/verdict.schema.json", &Verdict::json_schema());
+}
+
+#[test]
+fn the_published_schema_takes_a_verdict() {
+    let schema: serde_json::Value = serde_json::from_str(&Verdict::json_schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let plan = firedrill_synthetic::Plan { planted: vec![(firedrill_synthetic::Anomaly::Lost, 7)], ..Default::default() };
+    let history = firedrill_core::history::History::from_events(plan.events());
+    let verdict = firedrill_core::checker::judge(&history, &firedrill_synthetic::sla());
+    let mut json = serde_json::to_value(&verdict).unwrap();
+    assert!(validator.is_valid(&json));
+    json["conclusion"] = "perhaps".into();
+    assert!(!validator.is_valid(&json));
 }
 
 #[test]
