@@ -1,0 +1,113 @@
+//! Every bug is found by its checker, and the correct shop is never accused.
+
+use crate::evening::{Judged, evening};
+use crate::house::house;
+use crate::table::{self, Row};
+use firedrill_boxoffice::Bug;
+use firedrill_core::checker::REGISTRY;
+use firedrill_core::verdict::{Conclusion, Judgement};
+use strum::IntoEnumIterator;
+
+/// How often the correct shop is judged.
+const CORRECT_EVENINGS: u64 = 20;
+
+/// The checker that must find a bug now: its own, or, until there is one, the checker that finds it too; none
+/// where the bug waits for its checker.
+fn judge_of(bug: Bug) -> Option<&'static str> {
+    let is_there = |name: &str| REGISTRY.iter().any(|(known, _)| *known == name);
+    let instead = match bug {
+        Bug::RetryMakesSecondOrder | Bug::WrongBuyersPage | Bug::ReusesSecrets => Some("conservation"),
+        _ => None,
+    };
+    if is_there(bug.checker()) { Some(bug.checker()) } else { instead }
+}
+
+/// Checkers that may fail too, because the bug really breaks what they guard.
+fn may_fail_too(bug: Bug) -> &'static [&'static str] {
+    match bug {
+        // What was lost is sold again, is not found by who looks it up, and not known at the door.
+        Bug::AcknowledgeBeforeCommit => &["oversell", "reads", "door", "exactly_once", "unique"],
+        // Two orders hold two tickets.
+        Bug::RetryMakesSecondOrder => &["conservation", "unique"],
+        Bug::SameCodeTwice => &["oversell", "exactly_once", "unique", "money"],
+        // Whose page it is, whose ticket it is.
+        Bug::WrongBuyersPage => &["conservation", "unique", "reads", "door"],
+        Bug::ReusesSecrets => &["conservation", "door", "exactly_once"],
+        // "Invalid" is no service.
+        Bug::Resurrects => &["availability", "exactly_once"],
+        Bug::AltersPrice => &["reads", "exactly_once"],
+        // Two primaries have two truths.
+        Bug::WritesElsewhere => &[
+            "conservation",
+            "oversell",
+            "primaries",
+            "reads",
+            "door",
+            "exactly_once",
+            "unique",
+            "money",
+            "quota_reads",
+        ],
+        // Who is refused to the end of his patience has waited so long.
+        Bug::Refuses => &["response_time"],
+        _ => &[],
+    }
+}
+
+#[test]
+fn every_bug_is_found_by_its_checker() {
+    let house = house();
+    let only = std::env::var("FIREDRILL_BUGS").unwrap_or_default();
+    let only: Vec<Bug> =
+        only.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().expect("a bug")).collect();
+    let mut rows = Vec::new();
+    let mut wrong = Vec::new();
+    for bug in Bug::iter().filter(|bug| only.is_empty() || only.contains(bug)) {
+        let judged = evening(&house, Some(bug), 1);
+        let row = row(bug, &judged);
+        println!("{row}");
+        wrong.extend(complaint(bug, &judged));
+        rows.push(row);
+    }
+    if only.is_empty() {
+        table::write(&rows);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn the_correct_shop_is_never_accused() {
+    let house = house();
+    for seed in 1..=CORRECT_EVENINGS {
+        let judged = evening(&house, None, seed);
+        let took = judged.took.as_secs_f64();
+        println!("evening {seed:>2}: {:?} in {took:.1} s, {:?}", judged.verdict.conclusion, judged.verdict.totals);
+        assert_eq!(judged.verdict.conclusion, Conclusion::Certified, "evening {seed}\n{}", judged.text());
+        let totals = judged.verdict.totals;
+        assert!(totals.acknowledged > 0 && totals.rejected > 0, "nothing was proven\n{}", judged.text());
+    }
+}
+
+fn row(bug: Bug, judged: &Judged) -> Row {
+    let caught = judge_of(bug).and_then(|name| judged.check(name)).filter(|check| check.judgement == Judgement::Fail);
+    let failed = judged.with(Judgement::Fail).into_iter().map(str::to_owned);
+    Row {
+        bug,
+        caught_by: caught.map(|check| check.checker.clone()),
+        also: failed.filter(|name| caught.is_none_or(|check| check.checker != *name)).collect(),
+        finding: caught.and_then(|check| Some(check.findings.first()?.summary.clone())).unwrap_or_default(),
+        took: judged.took,
+    }
+}
+
+/// What is wrong with how a bug was judged.
+fn complaint(bug: Bug, judged: &Judged) -> Option<String> {
+    let failed = judged.with(Judgement::Fail);
+    let expected = judge_of(bug);
+    if let Some(expected) = expected.filter(|expected| !failed.contains(expected)) {
+        return Some(format!("{bug} was not found by {expected}\n{}", judged.text()));
+    }
+    let accused = |name: &&&str| Some(**name) != expected && !may_fail_too(bug).contains(*name);
+    let others: Vec<&str> = failed.iter().filter(accused).copied().collect();
+    (!others.is_empty()).then(|| format!("{bug} was also found by {}\n{}", others.join(", "), judged.text()))
+}
