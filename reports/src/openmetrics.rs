@@ -23,11 +23,16 @@ pub fn render(verdict: &Verdict) -> String {
     metrics.one("lost_orders", "Acknowledged orders that are gone", totals.lost as f64);
     metrics.one("lost_money", "Their money, in the currency of the event", totals.lost_cents as f64 / 100.0);
     metrics.one("load_seconds", "Length of the load", totals.load_ms / 1e3);
-    metrics.many("check", "1 where a check passed, 0 where it failed, -1 where it is unknown", verdict.checks.iter().map(check));
+    metrics.many(
+        "check",
+        "1 where a check passed, 0 where it failed, -1 where it is unknown",
+        verdict.checks.iter().map(check),
+    );
     let numbers = verdict.checks.iter().flat_map(|check| {
-        check.numbers.iter().map(|(name, value)| {
-            (vec![("check", check.checker.clone()), ("number", name.clone())], *value)
-        })
+        check
+            .numbers
+            .iter()
+            .map(|(name, value)| (vec![("check", check.checker.clone()), ("number", name.clone())], *value))
     });
     metrics.many("check_number", "Numbers of the checks, units at the end of their names", numbers);
     steps(&mut metrics, &verdict.steps);

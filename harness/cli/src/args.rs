@@ -53,6 +53,13 @@ pub(crate) enum Command {
         #[arg(value_enum, default_value_t)]
         of: SchemaOf,
     },
+    /// Print the completions of a shell: `firedrill completions bash > /etc/bash_completion.d/firedrill`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: `firedrill man | man -l -`.
+    Man,
     /// Clean up when standard input ends (started by firedrill itself).
     #[command(hide = true)]
     Guard {

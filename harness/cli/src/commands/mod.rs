@@ -6,6 +6,7 @@ mod doctor;
 mod drill;
 mod faults;
 mod load;
+mod manual;
 mod stacks;
 
 use crate::args::{Cli, Command};
@@ -28,6 +29,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Reap => stacks::reap().await,
         Command::Faults { name } => faults::faults(name.as_deref()),
         Command::Schema { of } => faults::schema(of),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man => manual::man(),
         Command::Guard { run, stacks, keep } => stacks::watch(&run, stacks, keep).await,
     }
 }

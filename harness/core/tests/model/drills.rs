@@ -150,7 +150,8 @@ fn the_published_schema_is_current() {
 fn the_published_schema_takes_a_verdict() {
     let schema: serde_json::Value = serde_json::from_str(&Verdict::json_schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let plan = firedrill_synthetic::Plan { planted: vec![(firedrill_synthetic::Anomaly::Lost, 7)], ..Default::default() };
+    let plan =
+        firedrill_synthetic::Plan { planted: vec![(firedrill_synthetic::Anomaly::Lost, 7)], ..Default::default() };
     let history = firedrill_core::history::History::from_events(plan.events());
     let verdict = firedrill_core::checker::judge(&history, &firedrill_synthetic::sla());
     let mut json = serde_json::to_value(&verdict).unwrap();
