@@ -52,3 +52,8 @@ bench-judge *millions:
 bench-load *args:
     bash harness/load/benches/peers.sh build
     bash harness/load/benches/peers.sh run {{args}}
+
+# Mutation testing of the checkers (`cargo install cargo-mutants --locked`; hours). `just mutants -f '**/claims.rs'` is
+# one of them, in minutes.
+mutants *args="-f 'harness/core/src/checker/**'":
+    cargo mutants -p firedrill-core {{args}} -- --lib --test checkers

@@ -51,13 +51,12 @@ const HARMLESS: &[(&str, &str)] = &[
 /// The checker.
 pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let lines = &evidence.history.read.logs;
-    let mut never: BTreeMap<(&NodeName, &str), Seen> = BTreeMap::new();
-    let mut unexpected: BTreeMap<(&NodeName, &str), Seen> = BTreeMap::new();
+    let (mut never, mut unexpected) = (Groups::new(), Groups::new());
     let (mut expected, mut allowed) = (0, 0);
     let begin = first_stage(&evidence.history, Stage::LoadStarted).unwrap_or_default();
     let end = first_stage(&evidence.history, Stage::Drained).unwrap_or(At(u64::MAX));
     for found in lines {
-        let key = (&found.node, found.line.as_str());
+        let key = (&found.node, alike(&found.line));
         if NEVER.iter().any(|text| found.line.contains(text)) {
             never.entry(key).or_default().add(found);
         } else if is_allowed(found, evidence) {
@@ -89,17 +88,31 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
 }
 
 /// Lines that are alike.
-#[derive(Debug, Clone, Copy, Default)]
-struct Seen {
-    first: Option<At>,
+#[derive(Debug, Clone, Default)]
+struct Seen<'a> {
+    /// The first of them, and when.
+    first: Option<(At, &'a str)>,
     count: u64,
 }
 
-impl Seen {
-    fn add(&mut self, lines: &LogLines) {
+impl<'a> Seen<'a> {
+    fn add(&mut self, lines: &'a LogLines) {
         self.count += lines.count;
-        self.first = self.first.into_iter().chain([lines.at]).min();
+        self.first = self.first.into_iter().chain([(lines.at, lines.line.as_str())]).min();
     }
+}
+
+/// What lines have in common that differ only in times, numbers of processes and the like.
+fn alike(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    for letter in line.chars() {
+        match letter {
+            '0'..='9' if text.ends_with('#') => {}
+            '0'..='9' => text.push('#'),
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 fn is_allowed(lines: &LogLines, evidence: &Evidence<'_>) -> bool {
@@ -112,22 +125,23 @@ fn is_expected(at: At, evidence: &Evidence<'_>) -> bool {
     evidence.windows.iter().filter(|window| window.injected).any(covers)
 }
 
-type Groups<'a> = BTreeMap<(&'a NodeName, &'a str), Seen>;
+/// The most frequent first.
+fn by_count(groups: Groups<'_>) -> Vec<((&NodeName, String), Seen<'_>)> {
+    let mut all: Vec<_> = groups.into_iter().collect();
+    all.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+    all
+}
+
+type Groups<'a> = BTreeMap<(&'a NodeName, String), Seen<'a>>;
 
 fn findings(never: Groups<'_>, unexpected: Groups<'_>, evidence: &Evidence<'_>) -> Vec<Finding> {
-    let by_count = |groups: Groups<'_>| {
-        let mut all: Vec<_> =
-            groups.into_iter().map(|((node, line), seen)| (node.clone(), line.to_owned(), seen)).collect();
-        all.sort_by(|a, b| b.2.count.cmp(&a.2.count).then_with(|| (&a.0, &a.1).cmp(&(&b.0, &b.1))));
-        all
-    };
-    let describe = |(node, line, seen): (NodeName, String, Seen), remedy: &str| {
-        let at = seen.first.unwrap_or_default();
+    let describe = |((node, _), seen): ((&NodeName, String), Seen<'_>), remedy: &str| {
+        let (at, line) = seen.first.unwrap_or_default();
         let times = if seen.count == 1 { String::new() } else { format!(" ({} times)", seen.count) };
         Finding::new(format!("{node}{times}: {line}"))
             .with_at(at)
             .with_step(step::step_at(&evidence.windows, at).map(|window| window.step))
-            .with_nodes([node])
+            .with_nodes([node.clone()])
             .with_remedy(remedy)
     };
     let broken = "data are broken: stop selling, keep the node as it is, and look for the cause";

@@ -17,13 +17,13 @@ fn judges() {
             ("quiet", |s| s.observes = vec![Subject::Logs], Pass, "0 unexpected lines; 0 around faults"),
             ("trouble without a fault", |s| write(s, 10_000, 1, "KeyError: 7"), Fail, "web1: KeyError: 7"),
             (
-                "much of it",
+                "much of it, each with its own time",
                 |s| {
-                    write(s, 10_000, 2, "KeyError: 7");
-                    write(s, 11_000, 3, "KeyError: 7");
+                    write(s, 10_000, 2, "12:00:10 [7] KeyError");
+                    write(s, 11_000, 3, "12:00:11 [8] KeyError");
                 },
                 Fail,
-                "web1 (5 times): KeyError: 7",
+                "web1 (5 times): 12:00:10 [7] KeyError",
             ),
             (
                 "trouble in a fault's window, and right behind it",
