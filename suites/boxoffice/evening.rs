@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 const RATE_PER_S: f64 = 40.0;
 
 /// How long they become due.
-const LENGTH: Duration = Duration::from_secs(4);
+const LENGTH: Duration = Duration::from_secs(3);
 
 /// How long the operations under way may take then: longer than any buyer's patience.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);

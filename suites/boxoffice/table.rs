@@ -11,7 +11,7 @@ const HEAD: &str = "\
     FIREDRILL_WRITE=1 cargo test --test boxoffice
 
 writes this table. A small shop (`fixtures/boxoffice`) sells over a real PostgreSQL and its standbys; with one bug
-switched on at a time the load buys from it for four seconds, everything is read, and the checkers judge. A bug bites
+switched on at a time the load buys from it for three seconds, everything is read, and the checkers judge. A bug bites
 every fifth time that it can, and nothing is left to chance. Without a bug the same shop is judged twenty times, and
 everything must pass each time.
 
