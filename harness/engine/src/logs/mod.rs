@@ -28,8 +28,8 @@ pub struct LogError {
     source: std::io::Error,
 }
 
-/// Records of trouble in a run, at most: a node has its share of them, and one more that counts the rest.
-const RECORDS_MAX: usize = 2_000;
+/// Records of trouble in a run, at most; a node has its share of them.
+const RECORDS_MAX: usize = 4_000;
 
 /// Follows the logs of a stack until it is dropped.
 pub struct LogFollower {

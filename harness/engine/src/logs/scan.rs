@@ -4,7 +4,7 @@ use super::trouble::{is_trouble, template};
 use firedrill_core::history::{At, LogLines};
 use firedrill_core::ids::NodeName;
 use firedrill_core::topology::NodeKind;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Characters of a line that are kept.
 const LINE_CHARS: usize = 300;
@@ -43,15 +43,18 @@ struct Budget {
     left: usize,
     /// What is left for lines that there have been before: a storm of one kind must not hide the others.
     left_for_known: usize,
-    known: HashSet<String>,
-    /// What had no room.
-    rest: Option<LogLines>,
+    /// The kinds that there have been, by template, each with those of its lines that had no room.
+    known: BTreeMap<String, Option<LogLines>>,
+    /// Lines of kinds for which there was no room at all.
+    beyond: Option<LogLines>,
 }
 
 impl Scanner {
-    /// The scanner of a node whose log may have so many records, and one more that counts the rest.
+    /// The scanner of a node whose log may have so many records: half of them one for each second, and the others
+    /// at the end, for what then had no room.
     pub(super) fn new(node: NodeName, kind: NodeKind, records_max: usize) -> Self {
-        let budget = Budget { left: records_max, left_for_known: records_max / 2, known: HashSet::new(), rest: None };
+        let left = records_max / 2;
+        let budget = Budget { left, left_for_known: left / 2, known: BTreeMap::new(), beyond: None };
         Self { node, kind, traceback: Traceback::None, seconds: BTreeMap::new(), budget }
     }
 
@@ -71,10 +74,7 @@ impl Scanner {
         self.end_traceback();
         let complete = std::mem::take(&mut self.seconds);
         let mut records = self.within_budget(complete);
-        records.extend(self.budget.rest.take().map(|rest| LogLines {
-            line: format!("{} more lines had no room in the history; the first of them: {}", rest.count, rest.line),
-            ..rest
-        }));
+        records.extend(self.budget.finish());
         records
     }
 
@@ -139,23 +139,42 @@ impl Scanner {
 impl Budget {
     /// The record, if there is room for it; otherwise it is counted.
     fn spend(&mut self, template: String, lines: LogLines) -> Option<LogLines> {
-        let is_known = self.known.contains(&template);
-        let has_room = self.left > 0 && !(is_known && self.left_for_known == 0);
-        if !has_room {
-            match &mut self.rest {
-                Some(rest) => rest.count += lines.count,
-                None => self.rest = Some(lines),
+        match self.known.get_mut(&template) {
+            Some(_) if self.left > 0 && self.left_for_known > 0 => self.left_for_known -= 1,
+            Some(rest) => {
+                add_to(rest, lines);
+                return None;
             }
-            return None;
+            None if self.left > 0 => {
+                self.known.insert(template, None);
+            }
+            None => {
+                add_to(&mut self.beyond, lines);
+                return None;
+            }
         }
         self.left -= 1;
-        if is_known {
-            self.left_for_known -= 1;
-        } else {
-            self.known.insert(template);
-        }
         Some(lines)
     }
+
+    /// What had no room: of each kind the last line, and of all other kinds how many there were.
+    fn finish(&mut self) -> Vec<LogLines> {
+        let rests = std::mem::take(&mut self.known).into_values().flatten().map(|rest| LogLines {
+            line: format!("{} more lines had no room in the history; the last of them: {}", rest.count, rest.line),
+            ..rest
+        });
+        let beyond = self.beyond.take().map(|beyond| LogLines {
+            line: format!("{} more lines of other kinds had no room in the history: see the node's log", beyond.count),
+            ..beyond
+        });
+        rests.chain(beyond).collect()
+    }
+}
+
+/// Counts lines at the time of the last of them: nobody may take them for what came of a fault that was over.
+fn add_to(rest: &mut Option<LogLines>, lines: LogLines) {
+    let before = rest.as_ref().map_or(0, |rest| rest.count);
+    *rest = Some(LogLines { count: before + lines.count, ..lines });
 }
 
 fn second(at: At) -> u64 {
@@ -253,14 +272,24 @@ django.db.utils.OperationalError: server closed the connection unexpectedly
         let new: Vec<String> = ["a", "b", "c", "d"].iter().map(|what| error(&format!("{what} broke"))).collect();
         let mut lines: Vec<(u64, &str)> = (0..1_000).map(|second| (second * 1_000, same.as_str())).collect();
         lines.extend(new.iter().map(|line| (1_000_000, line.as_str())));
-        let found = scan(NodeKind::Pgpool, 10, &lines);
-        assert_eq!(found.len(), 11);
+        // Half of twenty are for what then has no room.
+        let found = scan(NodeKind::Pgpool, 20, &lines);
         for line in &new {
             assert!(found.iter().any(|(_, _, found)| found == line), "{line} is not in {found:?}");
         }
         let (at_ms, count, rest) = found.last().expect("records");
-        assert_eq!((*at_ms, *count), (6_000, 994), "six of a thousand had room");
+        assert_eq!((found.len(), *at_ms, *count), (11, 999_000, 994), "six of a thousand had room");
         assert!(rest.starts_with("994 more lines had no room") && rest.ends_with(&same), "{rest}");
+    }
+
+    #[test]
+    fn kinds_without_any_room_are_counted_too() {
+        let kinds: Vec<String> = ('a'..='z').map(|what| error(&format!("{what} broke"))).collect();
+        let lines: Vec<(u64, &str)> = kinds.iter().map(|line| (1, line.as_str())).collect();
+        let found = scan(NodeKind::Pgpool, 20, &lines);
+        let (_, count, beyond) = found.last().expect("records");
+        assert_eq!((found.len(), *count), (11, 16));
+        assert!(beyond.starts_with("16 more lines of other kinds"), "{beyond}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the primary has written: invoices, which a failover may take back and give to others, and its own count of
 //! the quotas.
 
-use super::PERIOD;
+use super::pause;
 use crate::ledger::tables;
 use crate::probe::connect_primary;
 use crate::recorder::Recorder;
@@ -22,10 +22,6 @@ const AGAIN: i64 = 200;
 
 /// Quotas are counted at every so many looks: that takes longer, the more is sold.
 const QUOTAS_EVERY: u32 = 6;
-
-/// A look takes at most one in so many parts of the time, but for the longest pause.
-const SHARE: u32 = 20;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Reads at the node that is the primary now.
 pub(super) struct Reader {
@@ -82,11 +78,6 @@ impl Reader {
     }
 }
 
-/// From the begin of a look that took so long to that of the next.
-fn pause(took: Duration) -> Duration {
-    (took * SHARE).clamp(PERIOD, LONGEST_PAUSE)
-}
-
 /// The invoices that were seen last, so that each is recorded once: as long as it stays the same, at the same node.
 struct Seen {
     /// Highest key that was there before.
@@ -132,13 +123,6 @@ mod tests {
     fn invoice(at_ms: u64, source: &str, number: u64, code: &str) -> InvoiceRow {
         let (at, source) = (At::from_ms(at_ms), source.into());
         InvoiceRow { at, source, series: "FAIR-".to_owned(), number, code: code.to_owned(), cents: 2_300 }
-    }
-
-    #[test]
-    fn what_takes_long_is_done_rarely() {
-        assert_eq!(pause(Duration::from_millis(5)), PERIOD);
-        assert_eq!(pause(Duration::from_millis(200)), Duration::from_secs(4));
-        assert_eq!(pause(DEADLINE), LONGEST_PAUSE);
     }
 
     #[test]

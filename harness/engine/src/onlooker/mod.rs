@@ -16,6 +16,12 @@ use tokio::task::JoinSet;
 /// How often is read: often enough to see what a failover takes back, rarely enough that nobody feels it.
 const PERIOD: Duration = Duration::from_millis(1_500);
 
+/// A look takes at most one in so many parts of the time, but for the longest pause.
+const SHARE: u32 = 20;
+
+/// However long a look took: what is seen after a failover must not be missed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// The event whose quotas the shop is asked for.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -43,5 +49,22 @@ impl Onlooker {
             tasks.spawn(asker.go_on_asking());
         }
         Self { _tasks: tasks }
+    }
+}
+
+/// From the begin of a look that took so long to that of the next.
+fn pause(took: Duration) -> Duration {
+    (took * SHARE).clamp(PERIOD, LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_is_done_rarely() {
+        assert_eq!(pause(Duration::from_millis(5)), PERIOD);
+        assert_eq!(pause(Duration::from_millis(200)), Duration::from_secs(4));
+        assert_eq!(pause(Duration::from_secs(10)), LONGEST_PAUSE);
     }
 }

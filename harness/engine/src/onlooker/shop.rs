@@ -3,14 +3,14 @@
 //! The answer is computed when it is asked for (`api/views/item.py` of Pretix 2026.8.0), from the database that the
 //! web node reads from.
 
-use super::{Event, PERIOD};
+use super::{Event, pause};
 use crate::recorder::Recorder;
 use firedrill_core::history::{self, QuotaSeen};
 use firedrill_core::ids::NodeName;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 /// How long an answer is waited for. A stalled shop answers late, and the answer still says what it saw.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -38,11 +38,10 @@ impl Asker {
 
     /// Asks again and again.
     pub(super) async fn go_on_asking(mut self) {
-        let mut ticks = interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            let began = Instant::now();
             self.ask().await;
+            sleep_until(began + pause(began.elapsed())).await;
         }
     }
 
