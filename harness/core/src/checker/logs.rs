@@ -46,6 +46,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ("Waiting for locks timed out", "the same, as Pretix writes it"),
     ("duplicate key value violates unique constraint \"pretixapi_apicall", "two requests with one idempotency key"),
     ("is still waiting for", "PostgreSQL's log of lock waits"),
+    ("unable to read data from frontend", "Pgpool's word for a client that has gone, once a minute without any fault"),
 ];
 
 /// The checker.
