@@ -8,7 +8,6 @@
 mod against_exact;
 mod join;
 mod replicas;
-mod sort;
 
 use super::conservation::exact::Exact;
 use super::conservation::{Account, Anomaly, Kind};
@@ -192,7 +191,7 @@ impl Found {
 }
 
 fn by_code(mut ledger: Ledger) -> Ledger {
-    sort::by_print(&mut ledger.rows, |row| row.code);
+    ledger.rows.sort_unstable_by_key(|row| row.code);
     ledger
 }
 
@@ -200,7 +199,7 @@ fn by_code(mut ledger: Ledger) -> Ledger {
 /// any, the history is read again for the purchases.
 fn shared_tickets<R: Recorded>(history: &mut R, digest: &mut Digest) -> Result<Vec<(u64, Place)>, R::Error> {
     let mut tickets = std::mem::take(&mut digest.tickets);
-    sort::by_print(&mut tickets, |ticket| *ticket);
+    tickets.sort_unstable();
     let twice: HashSet<u64> = tickets.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     drop(tickets);
     let mut shared = Vec::new();
