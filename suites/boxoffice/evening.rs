@@ -30,8 +30,11 @@ const LENGTH: Duration = Duration::from_secs(3);
 /// How long the operations under way may take then: longer than any buyer's patience.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Tickets of the rush: a third of those that are asked for.
-const RUSH_TICKETS: i64 = 30;
+/// Tickets of the rush: half of those that are asked for.
+const RUSH_TICKETS: i64 = 40;
+
+/// Weight of the rush, beside 1 of the tickets without end.
+const RUSH_WEIGHT: u32 = 2;
 
 /// Records of an evening are some thousands.
 const RECORDS_MAX: usize = 1 << 17;
@@ -187,7 +190,9 @@ fn target(nodes: &[Web]) -> Target {
     let entry =
         |(number, node): (usize, &Web)| Entry { name: name(number), addr: node.address(), scheme: Scheme::Http };
     let items = stock.items.iter();
-    let items = items.map(|item| (Item { id: item.id.unsigned_abs(), price_cents: item.price_cents }, 1));
+    let items = items.zip([1, RUSH_WEIGHT]);
+    let items =
+        items.map(|(item, weight)| (Item { id: item.id.unsigned_abs(), price_cents: item.price_cents }, weight));
     Target {
         entries: (1..).zip(nodes).map(entry).collect(),
         host_header: "localhost".to_owned(),
