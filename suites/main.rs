@@ -11,3 +11,4 @@ mod quotas;
 mod shop;
 mod sla;
 mod triggers;
+mod vouchers;

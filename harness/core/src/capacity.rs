@@ -9,23 +9,22 @@
 //!
 //! [`Search`] is a state machine without a clock: it says which trial comes next, and is told how it went.
 
-use crate::checker::demand::Due;
 use crate::checker::stats::Durations;
 use crate::checker::{Evidence, availability, response_time};
-use crate::digest::Recorded;
+use crate::digest::{Op, Recorded};
 use crate::history::At;
 use crate::history::ops::Known;
 use crate::sla::Sla;
 use crate::verdict::Judgement;
 use serde::{Deserialize, Serialize};
 
-/// A trial is sustained if at least this share of what was due was served before the load ended: in a stack
-/// that falls behind, the queue grows with every second.
-const SERVED_SHARE_MIN: f64 = 0.95;
+/// A queue builds up where more purchases are under way in the last third of a trial than in the second, by more
+/// than this share of what was due meanwhile: in a stack that falls behind, the queue grows with every second. How
+/// many are under way in a stack that keeps up does not matter (Little 1961: rate times time).
+const QUEUE_SHARE: f64 = 0.05;
 
-/// What was due in the last part of a trial, in milliseconds, does not count for that share: it may still be
-/// under way in a stack that keeps up.
-const UNDER_WAY_MS: u64 = 2_000;
+/// And by more than so many: of few purchases, one or two more are under way by chance.
+const QUEUE_MIN: f64 = 2.0;
 
 /// The search ends when the lowest rate that was not sustained is at most this multiple of the highest that
 /// was: finer steps would be lost in the noise between two trials.
@@ -199,19 +198,38 @@ fn broke(evidence: &Evidence<'_>) -> Option<String> {
             return Some(check.reason);
         }
     }
-    let demand = &evidence.demand;
-    let until = At(demand.end.0.saturating_sub(UNDER_WAY_MS * 1_000_000));
-    let due = demand.between(demand.begin, until);
-    let in_time = |due: &&Due| {
-        let served = due.operation(&evidence.history).and_then(|op| op.served_at());
-        served.is_some_and(|at| at <= demand.end)
-    };
-    let served = due.iter().filter(in_time).count();
-    if (served as f64) < SERVED_SHARE_MIN * due.len() as f64 {
-        return Some(format!("{served} of {} purchases were served while the load ran: a queue builds up", due.len()));
+    if let Some(queue) = queue(evidence) {
+        return Some(queue);
     }
     let in_doubt = evidence.history.operations.iter().filter(|(_, op)| op.known == Known::InDoubt).count();
     (in_doubt > 0).then(|| format!("{in_doubt} purchases came to nothing that their buyers know"))
+}
+
+/// Whether a queue builds up.
+fn queue(evidence: &Evidence<'_>) -> Option<String> {
+    let demand = &evidence.demand;
+    let operations = &evidence.history.operations;
+    let span = |op: &Op| (op.intended, op.served_at().unwrap_or(op.completed));
+    let (before, last) = under_way(operations.iter().map(|(_, op)| span(op)), demand.begin, demand.end);
+    let third = demand.end.0.saturating_sub(demand.begin.0) / 3;
+    let due = demand.between(At(demand.end.0 - third), demand.end).len();
+    let grows = last - before > QUEUE_MIN.max(QUEUE_SHARE * due as f64);
+    grows.then(|| {
+        format!("{before:.1} purchases were under way in the second third of the load, {last:.1} in the last: a queue builds up")
+    })
+}
+
+/// How many purchases were under way in the second and in the last third of a load, on the mean.
+fn under_way(spans: impl Iterator<Item = (At, At)>, begin: At, end: At) -> (f64, f64) {
+    let third = (end.0.saturating_sub(begin.0) / 3).max(1);
+    let (second, last) = (begin.0 + third, end.0.saturating_sub(third));
+    let (mut before_ns, mut last_ns) = (0u64, 0u64);
+    for (from, until) in spans {
+        let inside = |from_ns: u64, until_ns: u64| until.0.min(until_ns).saturating_sub(from.0.max(from_ns));
+        before_ns += inside(second, second + third);
+        last_ns += inside(last, last + third);
+    }
+    (before_ns as f64 / third as f64, last_ns as f64 / third as f64)
 }
 
 #[cfg(test)]
@@ -239,6 +257,26 @@ mod tests {
     #[test]
     fn a_stack_that_sells_nothing_has_none() {
         assert_eq!(search(1.0, 8.0, 0.0).0, Found::None);
+    }
+
+    /// Purchases under way in both thirds of 30 s, at a rate, by how long the one that is due at an instant takes.
+    fn thirds(rate_per_s: u64, takes_ms: impl Fn(u64) -> u64) -> (f64, f64) {
+        let due = (0..30 * rate_per_s).map(|n| n * 1_000 / rate_per_s);
+        let spans = due.map(|ms| (At::from_ms(ms), At::from_ms(ms + takes_ms(ms))));
+        under_way(spans, At(0), At::from_ms(30_000))
+    }
+
+    #[test]
+    fn a_slow_stack_that_keeps_up_has_no_queue() {
+        let (before, last) = thirds(10, |_| 2_000);
+        assert!((before - 20.0).abs() < 1e-6 && (last - 20.0).abs() < 1e-6, "{before} {last}");
+    }
+
+    #[test]
+    fn a_stack_that_falls_behind_has_one() {
+        // Of ten a second nine are served: the wait grows by a ninth of the time.
+        let (before, last) = thirds(10, |ms| ms / 9);
+        assert!(last - before > 0.05 * 100.0, "{before} {last}");
     }
 
     #[test]

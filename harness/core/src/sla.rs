@@ -18,6 +18,24 @@ pub struct Sla {
     /// How fast service and redundancy must come back.
     #[serde(default)]
     pub recovery: RecoveryObjective,
+    /// What the nodes may write into their logs.
+    #[serde(default, skip_serializing_if = "Logs::is_empty")]
+    pub logs: Logs,
+}
+
+/// What the nodes may write into their logs without a fault in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// Lines that have one of these texts in them are no finding.
+    #[serde(default)]
+    pub allow: Vec<String>,
+}
+
+impl Logs {
+    fn is_empty(&self) -> bool {
+        self.allow.is_empty()
+    }
 }
 
 /// Share of purchases that must succeed, as the buyer sees it: retries of one purchase count once, and
@@ -69,6 +87,9 @@ impl Sla {
             if !(0.0..=100.0).contains(&value) {
                 return Err(source.error(format!("{key} is {value}: give a percentage from 0 to 100")));
             }
+        }
+        if sla.logs.allow.iter().any(|text| text.trim().is_empty()) {
+            return Err(source.error("logs.allow has an empty text, which every line contains: remove it".to_owned()));
         }
         let positive = [
             ("availability.peak_above_per_min", Some(sla.availability.peak_above_per_min)),

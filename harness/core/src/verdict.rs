@@ -154,9 +154,15 @@ pub struct CheckResult {
 /// The split of a recovery time, each in milliseconds after the fault's effect; none where it was not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Recovery {
+    /// Until a node that was not hit said something else than before: somebody had noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_ms: Option<f64>,
     /// Until another node of the tier had taken over the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted_ms: Option<f64>,
+    /// Until a node of another tier, a proxy, had a new view after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerouted_ms: Option<f64>,
     /// Until the first purchase that was begun after the effect was acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_sale_ms: Option<f64>,
@@ -216,6 +222,9 @@ pub struct StepVerdict {
     pub errors: u64,
     /// Acknowledged operations of this window that the final read does not have.
     pub lost: u64,
+    /// Their money, in cents.
+    #[serde(default)]
+    pub lost_cents: i64,
     /// Median of the purchase time from the intended start.
     pub p50_ms: f64,
     /// 99th percentile of the same.

@@ -7,7 +7,8 @@
 //! * [`faults`] does things to nodes, with an undo record on disk first.
 //! * [`disks`] are the volumes with a file system of their own, which faults fill, slow down and freeze.
 //! * [`toolbox`] is the helper container by which faults work inside a node's network namespace.
-//! * [`ledger`] reads the databases at the end.
+//! * [`ledger`] reads the databases at the end; [`onlooker`] reads in the middle of a run what can be taken back.
+//! * [`logs`] keeps the nodes' logs, and finds the lines in them that speak of trouble.
 //! * [`audit`] looks whether anything that a fault changed is still changed.
 //! * [`residue`] removes everything that carries a run's label and audits that nothing is left.
 //! * [`standing`] keeps what another process needs to know of a stack.
@@ -27,6 +28,7 @@ pub mod labels;
 pub mod ledger;
 pub mod logs;
 pub mod observe;
+pub mod onlooker;
 mod per_node;
 pub mod prepare;
 pub mod probe;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 /// Text of a rolled-back order for want of a database lock (409, `Retry-After: 5`).
-const TOO_BUSY: &str = "too busy to process your request";
+pub(crate) const TOO_BUSY: &str = "too busy to process your request";
 
 /// Text of an order code that exists (400).
 const CODE_IN_USE: &str = "This order code is already in use";
@@ -19,6 +19,13 @@ const DUPLICATE_SUBMISSION: &str = "possibly duplicate submission of same order"
 
 /// Text of a quota that is used up (400).
 const NO_QUOTA: &str = "There is not enough quota available";
+
+/// What is said of a seat or a voucher that is somebody else's (400): `The selected seat "A1" is not available.`,
+/// `The voucher has already been used the maximum number of times.`
+const TAKEN: [(&str, &str); 2] = [
+    ("The selected seat ", " is not available"),
+    ("The voucher has already been used", " the maximum number of times"),
+];
 
 /// Characters of an answer that are kept in the history.
 const NOTE_CHARS: usize = 200;
@@ -53,6 +60,7 @@ pub fn classify(kind: AttemptKind, status: u16, retry_after: Option<&str>, body:
         400 if text.contains(CODE_IN_USE) || text.contains(DUPLICATE_SUBMISSION) => {
             Outcome::Rejected(RejectReason::DuplicateCode)
         }
+        400 if is_taken(&text) => Outcome::Rejected(RejectReason::Taken),
         400 if text.contains(NO_QUOTA) => Outcome::Rejected(RejectReason::SoldOut),
         401 | 403 => Outcome::Rejected(RejectReason::Unauthorized),
         // A proxy's own 404 page says nothing about the order; the shop answers in JSON.
@@ -72,6 +80,11 @@ pub fn classify(kind: AttemptKind, status: u16, retry_after: Option<&str>, body:
     let mut classified = Classified::plain(outcome, excerpt(&text));
     classified.retry_after = retry_after.and_then(parse_retry_after);
     classified
+}
+
+/// Whether somebody else has what there is only one of.
+fn is_taken(text: &str) -> bool {
+    TAKEN.iter().any(|(begin, end)| text.find(begin).is_some_and(|at| text[at + begin.len()..].contains(end)))
 }
 
 /// Says what the answer to `GET orders/?email=` means, by which a buyer without a code of his own finds his
@@ -195,7 +208,7 @@ fn confirmed(wire: WireOrder) -> Option<OrderAck> {
 mod tests {
     use super::*;
     use AttemptKind::{Lookup, Purchase};
-    use RejectReason::{DuplicateCode, Invalid, NotFound, SoldOut, Unauthorized};
+    use RejectReason::{DuplicateCode, Invalid, NotFound, SoldOut, Taken, Unauthorized};
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -214,6 +227,30 @@ mod tests {
     #[case(Purchase, 200, "<html>welcome</html>", Outcome::InDoubt)]
     #[case(Purchase, 202, ORDER, Outcome::InDoubt)]
     #[case(Purchase, 400, NO_QUOTA_BODY, Outcome::Rejected(SoldOut))]
+    #[case(
+        Purchase,
+        400,
+        r#"{"positions":[{"seat":["The selected seat \"Row A, Seat 1\" is not available."]}]}"#,
+        Outcome::Rejected(Taken)
+    )]
+    #[case(
+        Purchase,
+        400,
+        r#"{"positions":[{"voucher":["The voucher has already been used the maximum number of times."]}]}"#,
+        Outcome::Rejected(Taken)
+    )]
+    #[case(
+        Purchase,
+        400,
+        r#"{"positions":[{"seat":["The specified seat does not exist."]}]}"#,
+        Outcome::Rejected(Invalid)
+    )]
+    #[case(
+        Purchase,
+        400,
+        r#"{"positions":[{"voucher":["Object with code=LAST9 does not exist."]}]}"#,
+        Outcome::Rejected(Invalid)
+    )]
     #[case(Purchase, 400, r#"{"code":["This order code is already in use."]}"#, Outcome::Rejected(DuplicateCode))]
     #[case(
         Purchase,

@@ -113,6 +113,11 @@ impl Operation {
         self.entry
     }
 
+    /// The next attempt is made at the next entry point, although nothing is wrong with this one.
+    pub(crate) fn enter_elsewhere(&mut self) {
+        self.entry = (self.entry + 1) % self.entries.max(1) as usize;
+    }
+
     /// The buyer waited himself for so long: neither patience nor latency counts it.
     pub(crate) fn thought(&mut self, ns: u64) {
         self.thought_ns = self.thought_ns.saturating_add(ns);
@@ -220,6 +225,15 @@ mod tests {
         let mut operation = operation(2);
         operation.move_on(entry, failed.as_ref());
         assert_eq!((operation.entry(), operation.is_nowhere()), (next, is_nowhere));
+    }
+
+    #[test]
+    fn he_goes_elsewhere_in_turn() {
+        let mut operation = operation(2);
+        operation.enter_elsewhere();
+        assert_eq!(operation.entry(), 1);
+        operation.enter_elsewhere();
+        assert_eq!(operation.entry(), 0);
     }
 
     #[test]

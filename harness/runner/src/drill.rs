@@ -10,8 +10,9 @@ use firedrill_core::history::{Event, HISTORY_VERSION, Observation, RunHeader, St
 use firedrill_core::ids::{NodeName, RunId, StepId};
 use firedrill_core::sla::Sla;
 use firedrill_core::verdict::Verdict;
+use firedrill_engine::audit;
+use firedrill_engine::ledger::{self, leftovers};
 use firedrill_engine::progress::Progress;
-use firedrill_engine::{audit, ledger};
 use firedrill_load::journey::{Script, ScriptError};
 use firedrill_load::run::{LoadHandle, StartError};
 use firedrill_load::settings::SettingsError;
@@ -110,7 +111,7 @@ impl Session {
             drill: drill.name.clone(),
             rate_per_s: drill.load.rate_per_s,
             load: Some(Box::new(drill.load.clone())),
-            observes: Vec::new(),
+            observes: self.observes(&drill.load),
         }
     }
 
@@ -163,20 +164,24 @@ impl Session {
         progress: &dyn Progress,
     ) -> Result<BTreeMap<NodeName, u64>, DrillError> {
         let before: BTreeMap<NodeName, u64> = self.observer.samples().into_iter().collect();
-        let known = ledger::known_codes(&self.stack).await;
+        let known = ledger::known(&self.stack).await;
         let logs = self.follow_logs(dir).await?;
+        let onlooker = self.look_on(&drill.load, &known);
         let load = self.start_load(drill, run, journal, seed)?;
         let view = load.as_ref().map(LoadHandle::view);
         let run = Run { session: self, drill, undo: self.undo_folder(), view, interrupt, progress, seed };
         run.steps().await;
         self.drain(load, drill).await;
+        drop(onlooker);
         if drill.load.is_any() {
+            // First, because what is still being worked on belongs into the final read.
+            leftovers::wait_and_record(&self.stack, &self.recorder, &known, leftovers::DEADLINE).await;
             if let Err(error) = ledger::wait_caught_up(&self.stack, CATCH_UP_DEADLINE).await {
                 progress.note(&format!("final read: {error}"));
             }
             ledger::read_all(&self.stack, &self.recorder, &known).await;
         }
-        drop(logs);
+        logs.finish();
         Ok(before)
     }
 

@@ -1,16 +1,18 @@
 //! A session: one booted stack, from the first container to the last one removed.
 
 use crate::rundir::{RunDir, RunDirError};
-use firedrill_core::history::{At, Event};
+use firedrill_core::history::{At, Event, Subject};
 use firedrill_core::ids::RunId;
-use firedrill_core::load::Mix;
+use firedrill_core::load::{Load, Mix};
 use firedrill_core::manifest::{BootStep, Image, Manifest, Node};
 use firedrill_core::sla::Sla;
 use firedrill_engine::boot::{self, BootError, Booted, Plan};
 use firedrill_engine::docker::{DockerError, Engine};
 use firedrill_engine::guard::{self, CleanUpError, Guard, GuardError, Watch};
+use firedrill_engine::ledger::Known;
 use firedrill_engine::logs::{LogError, LogFollower};
 use firedrill_engine::observe::Observer;
+use firedrill_engine::onlooker::{self, Onlooker};
 use firedrill_engine::prepare;
 use firedrill_engine::progress::Progress;
 use firedrill_engine::recorder::Recorder;
@@ -320,9 +322,36 @@ impl Session {
         lock(&self.wire).clock
     }
 
-    /// Follows the logs of all nodes into a run's folder.
+    /// Follows the logs of all nodes into a run's folder, and the trouble in them into its history.
     pub(crate) async fn follow_logs(&self, dir: &RunDir) -> Result<LogFollower, SessionError> {
-        Ok(LogFollower::start(&self.stack, &dir.logs()).await?)
+        Ok(LogFollower::start(&self.stack, &dir.logs(), &self.recorder).await?)
+    }
+
+    /// Reads what can be taken back while the purchases of a load run; nobody reads where nobody buys.
+    pub(crate) fn look_on(&self, load: &Load, known: &Known) -> Option<Onlooker> {
+        let event = onlooker::Event {
+            organizer: self.seed.organizer.clone(),
+            event: load.event.clone(),
+            token: self.seed.token.clone(),
+            quotas: self.quotas(load),
+        };
+        load.is_any().then(|| Onlooker::start(&self.stack, event, &self.recorder, known))
+    }
+
+    /// What a drill with this load looks at besides orders, quotas and roles.
+    pub(crate) fn observes(&self, load: &Load) -> Vec<Subject> {
+        let mut subjects = vec![Subject::Logs];
+        if load.is_any() {
+            subjects.extend([Subject::Books, Subject::Entries, Subject::Invoices, Subject::Leftovers]);
+            subjects.extend((!self.quotas(load).is_empty()).then_some(Subject::QuotasSeen));
+        }
+        subjects
+    }
+
+    /// Keys of the quotas of the event that a load buys from.
+    fn quotas(&self, load: &Load) -> Vec<u64> {
+        let event = self.seed.events.get(&load.event);
+        event.map(|event| event.quotas.values().map(|quota| quota.id).collect()).unwrap_or_default()
     }
 
     /// What this session is made of.

@@ -11,7 +11,7 @@ mod purchase;
 mod run;
 
 use firedrill_core::history::Event;
-use firedrill_core::sla::{Availability, RecoveryObjective, ResponseTime, Sla};
+use firedrill_core::sla::{Availability, Logs, RecoveryObjective, ResponseTime, Sla};
 use std::io;
 
 pub use purchase::code;
@@ -81,6 +81,8 @@ impl Anomaly {
     pub fn checker(self) -> &'static str {
         match self {
             Self::OnlyOnStandby | Self::MissingOnStandby | Self::OtherOnStandby => "replicas",
+            Self::TwoCodes => "exactly_once",
+            Self::SecretTwice => "unique",
             _ => "conservation",
         }
     }
@@ -135,5 +137,6 @@ pub fn sla() -> Sla {
         availability: Availability { normal_percent: 90.0, peak_percent: 90.0, peak_above_per_min: 50.0 },
         response_time: ResponseTime { max_ms: 50_000.0, steady_p99_ms: Some(2_000.0) },
         recovery: RecoveryObjective { outage_max_ms: Some(15_000.0), whole_max_ms: Some(60_000.0) },
+        logs: Logs::default(),
     }
 }

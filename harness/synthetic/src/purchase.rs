@@ -2,7 +2,7 @@
 
 use crate::{Anomaly, Plan};
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, LedgerPosition, LedgerRow, OrderAck, Outcome, PositionAck, RejectReason,
+    At, Attempt, AttemptKind, LedgerPosition, LedgerRow, OrderAck, Outcome, PositionAck, RejectReason, RowBooks,
 };
 use firedrill_core::ids::{BuyerId, OpId};
 
@@ -170,7 +170,12 @@ impl<'p> Purchase<'p> {
             }
             End::DoubtApplied | End::DoubtLost => attempts.push(doubt),
             End::SoldOut => {
-                attempts.push(first(AttemptKind::Purchase, Outcome::Rejected(RejectReason::SoldOut)));
+                // A false "sold out" would be an anomaly of its own.
+                let reason = match self.planted {
+                    Some(Anomaly::Resurrected) => RejectReason::Invalid,
+                    _ => RejectReason::SoldOut,
+                };
+                attempts.push(first(AttemptKind::Purchase, Outcome::Rejected(reason)));
             }
         }
         for (number, attempt) in (1..).zip(&mut attempts) {
@@ -228,7 +233,13 @@ impl<'p> Purchase<'p> {
             Some(Anomaly::RowTwice) => vec![row(), row()],
             Some(Anomaly::TwoCodes) => vec![row(), LedgerRow { code: self.code() + "2", ..row() }],
             Some(Anomaly::Resurrected) => vec![row()],
-            Some(Anomaly::Altered) => vec![LedgerRow { total_cents: 1, ..row() }],
+            Some(Anomaly::Altered) => {
+                let mut altered = LedgerRow { total_cents: 1, ..row() };
+                // The books are of the same mind as the row: only the buyer knows better.
+                let books = altered.books.as_mut();
+                books.into_iter().for_each(|books| (books.lines_cents, books.ledger_cents) = (1, 1));
+                vec![altered]
+            }
             Some(Anomaly::Phantom) => vec![row(), self.stranger(source)],
             Some(Anomaly::OnlyOnStandby) if first => vec![row(), self.stranger(source)],
             _ if self.sold() == 0 => Vec::new(),
@@ -261,7 +272,13 @@ impl<'p> Purchase<'p> {
             total_cents: order.total_cents,
             email: order.email,
             positions: order.positions.into_iter().map(ticket).collect(),
-            books: None,
+            books: Some(RowBooks {
+                lines_cents: order.total_cents,
+                ledger_cents: order.total_cents,
+                paid_cents: 0,
+                placed: 1,
+                paid: 0,
+            }),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::purchase::{ITEM, Purchase};
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{
     At, Attempt, Event, FaultEvent, HISTORY_VERSION, NodeState, Observation, QuotaRow, Role, RunHeader, RunTrailer,
-    SourceRead, Stage, StageEvent, Usage,
+    SourceRead, Stage, StageEvent, Subject, Usage,
 };
 use firedrill_core::ids::{NodeName, StepId};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ fn header(plan: &Plan) -> Event {
         drill: "rush".to_owned(),
         rate_per_s: plan.rate_per_s as f64,
         load: None,
-        observes: Vec::new(),
+        observes: vec![Subject::Books],
     })
 }
 

@@ -122,7 +122,9 @@ fn milestones(step: &StepVerdict) -> Vec<Milestone> {
     let detect_ms = step.effective.map(|at| at.ms_since(step.from));
     let held_ms = undo.map(|at| at.ms_since(step.from));
     let since_effect = |ms| (after(Some(effect), ms), ms);
+    let (noticed, noticed_ms) = since_effect(recovery.detected_ms);
     let (promoted, promoted_ms) = since_effect(recovery.promoted_ms);
+    let (rerouted, rerouted_ms) = since_effect(recovery.rerouted_ms);
     let (sale, sale_ms) = since_effect(recovery.first_sale_ms);
     let (restored, restored_ms) = since_effect(recovery.restored_ms);
     let whole = after(undo, recovery.whole_ms);
@@ -130,7 +132,9 @@ fn milestones(step: &StepVerdict) -> Vec<Milestone> {
     [
         ('I', "fault injected", injection, None, ""),
         ('E', "effect seen", step.effective, detect_ms, "after the injection"),
+        ('D', "noticed by another node", noticed, noticed_ms, effect),
         ('P', "role taken over", promoted, promoted_ms, effect),
+        ('T', "proxies turned", rerouted, rerouted_ms, effect),
         ('S', "first sale", sale, sale_ms, effect),
         ('R', "served without errors", restored, restored_ms, effect),
         ('U', "undo begun", undo, held_ms, "after the injection"),

@@ -4,7 +4,7 @@ use crate::load::{self, NODES};
 use firedrill_core::history::At;
 use firedrill_core::ids::{OpId, StepId};
 use firedrill_core::manifest::{BootStep, Host, Image, Manifest, Node};
-use firedrill_core::sla::{Availability, RecoveryObjective, ResponseTime, Sla};
+use firedrill_core::sla::{Availability, Logs, RecoveryObjective, ResponseTime, Sla};
 use firedrill_core::verdict::{
     CheckResult, Finding, Gate, Judgement, Recovery, StepVerdict, Totals, VERDICT_VERSION, Verdict, conclude,
 };
@@ -56,12 +56,15 @@ fn database() -> StepVerdict {
         failed: 2,
         errors: 642,
         lost: 0,
+        lost_cents: 0,
         p50_ms: 72.0,
         p99_ms: 7_850.0,
         max_ms: 8_105.0,
         outage: Some(load::outage()),
         recovery: Recovery {
+            detected_ms: Some(1_100.0),
             promoted_ms: Some(5_400.0),
+            rerouted_ms: Some(5_900.0),
             first_sale_ms: Some(7_850.0),
             restored_ms: Some(9_100.0),
             whole_ms: Some(6_900.0),
@@ -91,12 +94,15 @@ fn web() -> StepVerdict {
         failed: 0,
         errors: 4,
         lost: 0,
+        lost_cents: 0,
         p50_ms: 61.0,
         p99_ms: 402.0,
         max_ms: 420.0,
         outage: None,
         recovery: Recovery {
+            detected_ms: Some(30.0),
             promoted_ms: None,
+            rerouted_ms: None,
             first_sale_ms: Some(40.0),
             restored_ms: Some(320.0),
             whole_ms: Some(3_800.0),
@@ -214,6 +220,7 @@ fn sla() -> Sla {
         availability: Availability { normal_percent: 99.9, peak_percent: 99.0, peak_above_per_min: 2_000.0 },
         response_time: ResponseTime { max_ms: 10_000.0, steady_p99_ms: Some(800.0) },
         recovery: RecoveryObjective { outage_max_ms: Some(5_000.0), whole_max_ms: Some(60_000.0) },
+        logs: Logs::default(),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Served is a confirmation or "sold out"; an arrival that found no free buyer is not served. Normal
 //! minutes and peaks are judged apart, over the whole run and inside every fault window: a good hour
-//! does not pay for a bad minute.
+//! does not pay for a bad minute. The share of each phase (steady, fault in force, recovery) is a number beside.
 
 use super::demand::{Shares, Tally};
+use super::phases::Phase;
 use super::step::OPERATIONS_MIN;
 use super::{Evidence, Question, numbers};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
@@ -48,6 +49,16 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         numbers.insert(format!("{name}_failed"), tally.failed() as f64);
         if let Some(percent) = tally.percent() {
             numbers.insert(format!("{name}_percent"), percent);
+        }
+    }
+    let mut by_phase = [Tally::default(); Phase::ALL.len()];
+    for due in &demand.dues {
+        by_phase[Phase::of(&evidence.windows, due.at) as usize].add(due.service);
+    }
+    for (phase, tally) in Phase::ALL.into_iter().zip(by_phase) {
+        numbers.insert(format!("{}_phase_due", phase.name()), tally.due as f64);
+        if let Some(percent) = tally.percent() {
+            numbers.insert(format!("{}_phase_percent", phase.name()), percent);
         }
     }
     let (judgement, reason) = if let Some(first) = findings.first() {

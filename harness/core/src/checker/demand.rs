@@ -6,7 +6,7 @@
 use super::first_stage;
 use crate::digest::{Digest, Op, Place};
 use crate::history::ops::Known;
-use crate::history::{At, RejectReason, Stage};
+use crate::history::{At, Stage};
 use crate::ids::OpId;
 use crate::sla::Sla;
 
@@ -21,7 +21,7 @@ const SHORTEST_NS: u64 = 1_000_000_000;
 pub enum Service {
     /// He has a confirmation.
     Sold,
-    /// He was told that it is sold out.
+    /// He was told that it is sold out, or that somebody else has it.
     SoldOut,
     /// He bought nothing and had what he came for.
     Visited,
@@ -79,7 +79,8 @@ impl Tally {
         self.due - self.served
     }
 
-    fn add(&mut self, service: Service) {
+    /// Counts one more.
+    pub(super) fn add(&mut self, service: Service) {
         self.due += 1;
         self.served += u64::from(service != Service::Failed);
     }
@@ -198,7 +199,7 @@ impl Demand {
 fn service(known: Known) -> Service {
     match known {
         Known::Acknowledged => Service::Sold,
-        Known::Rejected(RejectReason::SoldOut) => Service::SoldOut,
+        Known::Rejected(reason) if reason.is_gone() => Service::SoldOut,
         Known::Visited => Service::Visited,
         Known::Rejected(_) | Known::InDoubt | Known::NotApplied => Service::Failed,
     }

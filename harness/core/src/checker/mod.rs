@@ -6,17 +6,28 @@
 
 pub mod availability;
 pub mod books;
+pub mod claims;
 pub mod conservation;
 pub mod demand;
+pub mod door;
+pub mod exactly_once;
 mod ledger;
+pub mod leftovers;
+pub mod logs;
+pub mod money;
 pub mod oversell;
+pub mod phases;
 pub mod preconditions;
 pub mod primaries;
+pub mod quota_reads;
+pub mod reads;
 pub mod replicas;
 pub mod response_time;
 pub mod sales;
+pub mod sold_out;
 pub mod stats;
 pub mod step;
+pub mod unique;
 
 use crate::digest::{Digest, Recorded};
 use crate::history::ops::Known;
@@ -88,10 +99,20 @@ pub type Check = fn(&Evidence<'_>) -> CheckResult;
 pub const REGISTRY: &[(&str, Check)] = &[
     (conservation::NAME, conservation::check),
     (oversell::NAME, oversell::check),
+    (exactly_once::NAME, exactly_once::check),
+    (unique::NAME, unique::check),
+    (reads::NAME, reads::check),
+    (quota_reads::NAME, quota_reads::check),
+    (claims::NAME, claims::check),
+    (door::NAME, door::check),
+    (money::NAME, money::check),
     (replicas::NAME, replicas::check),
     (primaries::NAME, primaries::check),
     (availability::NAME, availability::check),
     (response_time::NAME, response_time::check),
+    (sold_out::NAME, sold_out::check),
+    (leftovers::NAME, leftovers::check),
+    (logs::NAME, logs::check),
     (preconditions::NAME, preconditions::check),
 ];
 

@@ -4,6 +4,7 @@
 //! has waited too. Steady are the purchases that lie outside of every fault window from their due time to
 //! their end.
 
+use super::phases::Phase;
 use super::stats::Durations;
 use super::step::{self, Window};
 use super::{Evidence, Question, numbers};
@@ -55,7 +56,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         let text = format!("longest of {count} purchases {max_ms:.0} ms, promised {limit_ms:.0} ms");
         (Judgement::Pass, text)
     };
-    let numbers = numbers([
+    let mut numbers = numbers([
         ("p50_ms", p50_ms),
         ("p90_ms", p90_ms),
         ("p99_ms", p99_ms),
@@ -67,6 +68,16 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("service_p99_ms", service.percentile_ms(99.0)),
         ("service_max_ms", service.max_ms()),
     ]);
+    for (phase, mut times) in by_phase(evidence) {
+        for (name, value) in [("p50", times.percentile_ms(50.0)), ("p99", times.percentile_ms(99.0))] {
+            numbers.insert(format!("{}_{name}_ms", phase.name()), value);
+        }
+    }
+    if let Some(worst) = worst_second(evidence) {
+        numbers.insert("worst_second_mean_ms".to_owned(), worst.mean_ms);
+        numbers.insert("worst_second_at_s".to_owned(), worst.at_s);
+        numbers.insert("worst_second_times_steady".to_owned(), worst.mean_ms / steady.percentile_ms(50.0).max(1.0));
+    }
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
@@ -74,6 +85,51 @@ fn is_steady(op: &Op, windows: &[Window]) -> bool {
     // Windows lie one after the other, so only the first that ends after the due time can be met.
     let first = windows.partition_point(|window| window.until < op.intended);
     windows[first..].iter().find(|window| window.injected).is_none_or(|window| window.from > op.completed)
+}
+
+/// Seconds that are told apart, at most: twelve days.
+const SECONDS_MAX: usize = 1 << 20;
+
+/// The second of the run that was worst for its buyers.
+struct Worst {
+    /// Its begin, in seconds since that of the load.
+    at_s: f64,
+    /// Mean time of the purchases that were due in it.
+    mean_ms: f64,
+}
+
+/// The second whose purchases took longest on the mean: what an hour's percentile hides.
+fn worst_second(evidence: &Evidence<'_>) -> Option<Worst> {
+    let begin = evidence.demand.begin;
+    let length_s = evidence.demand.end.ms_since(begin) / 1e3;
+    let mut seconds = vec![(0.0, 0u32); (length_s as usize).min(SECONDS_MAX) + 1];
+    let last = seconds.len() - 1;
+    for (_, op) in evidence.history.operations.iter() {
+        let at_s = usize::try_from(op.intended.0.saturating_sub(begin.0) / 1_000_000_000).unwrap_or(last);
+        let (sum_ms, count) = &mut seconds[at_s.min(last)];
+        *sum_ms += op.latency_ms();
+        *count += 1;
+    }
+    let due = seconds.into_iter().enumerate().filter(|(_, (_, count))| *count > 0);
+    let means = due.map(|(at_s, (sum_ms, count))| (at_s, sum_ms / f64::from(count)));
+    let (at_s, mean_ms) = means.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(Worst { at_s: at_s as f64, mean_ms })
+}
+
+/// How long the purchases took that were due with a fault in force, and between its undo and the end of its window.
+fn by_phase(evidence: &Evidence<'_>) -> [(Phase, Durations); 2] {
+    let mut times_ms = [Vec::new(), Vec::new()];
+    if !evidence.windows.is_empty() {
+        for (_, op) in evidence.history.operations.iter() {
+            match Phase::of(&evidence.windows, op.intended) {
+                Phase::Steady => {}
+                Phase::Fault => times_ms[0].push(op.latency_ms()),
+                Phase::Recovery => times_ms[1].push(op.latency_ms()),
+            }
+        }
+    }
+    let [fault, recovery] = times_ms.map(Durations::of);
+    [(Phase::Fault, fault), (Phase::Recovery, recovery)]
 }
 
 /// Purchases that took longer than promised, slowest first, as one finding.

@@ -7,7 +7,7 @@ use super::stats::Durations;
 use super::{Evidence, first_stage};
 use crate::digest::Digest;
 use crate::fault::Phase;
-use crate::history::{At, FaultEvent, Role, RunHeader, Stage, StageEvent};
+use crate::history::{At, FaultEvent, Observation, Role, RunHeader, Stage, StageEvent};
 use crate::ids::{NodeName, StepId, TierName};
 use crate::verdict::{Judgement, Recovery, StepVerdict};
 use std::collections::BTreeMap;
@@ -142,7 +142,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Vec<StepVerdict> {
 struct Index {
     sales: Sales,
     error_ends: Vec<At>,
-    lost: BTreeMap<StepId, u64>,
+    /// How many orders, and their money in cents.
+    lost: BTreeMap<StepId, (u64, i64)>,
 }
 
 impl Index {
@@ -150,8 +151,9 @@ impl Index {
         let mut error_ends = evidence.history.error_ends.clone();
         error_ends.sort_unstable();
         let groups = evidence.books.account.groups.iter();
-        let lost =
-            groups.filter_map(|((kind, step), group)| Some(((*step)?, group.count)).filter(|_| *kind == Kind::Lost));
+        let lost = groups
+            .filter(|((kind, _), _)| *kind == Kind::Lost)
+            .filter_map(|((_, step), group)| Some(((*step)?, (group.count, group.cents))));
         let effects = evidence.windows.iter().filter_map(|window| window.effective);
         Self { sales: Sales::of(evidence, effects), error_ends, lost: lost.collect() }
     }
@@ -167,6 +169,7 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index) -> StepVerdi
     let dues = evidence.demand.between(window.from, window.until);
     let operations = dues.iter().filter_map(|due| due.operation(&evidence.history));
     let mut times = Durations::of(operations.map(|op| op.latency_ms()));
+    let (lost, lost_cents) = index.lost.get(&window.step).copied().unwrap_or_default();
     let count = |wanted: Service| dues.iter().filter(|due| due.service == wanted).count() as u64;
     let mut step = StepVerdict {
         step: window.step,
@@ -183,7 +186,8 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index) -> StepVerdi
         acknowledged: count(Service::Sold),
         failed: count(Service::Failed),
         errors: index.errors(window),
-        lost: index.lost.get(&window.step).copied().unwrap_or(0),
+        lost,
+        lost_cents,
         p50_ms: times.percentile_ms(50.0),
         p99_ms: times.percentile_ms(99.0),
         max_ms: times.max_ms(),
@@ -204,12 +208,24 @@ fn recovery(window: &Window, evidence: &Evidence<'_>, index: &Index) -> Recovery
         return Recovery::default();
     };
     let since = |at: At| at.ms_since(effective);
+    let promoted = promoted(window, &evidence.history);
     Recovery {
-        promoted_ms: promoted(window, &evidence.history).map(since),
+        detected_ms: changed(window, &evidence.history, effective, |_| true).map(since),
+        promoted_ms: promoted.map(since),
+        rerouted_ms: promoted
+            .and_then(|promoted| changed(window, &evidence.history, promoted, |seen| seen.tier != window.tier))
+            .map(since),
         first_sale_ms: index.sales.first_sale_after(effective).map(since),
         restored_ms: window.restored.map(since),
         whole_ms: window.whole.zip(window.healed).map(|(whole, healed)| whole.ms_since(healed)),
     }
+}
+
+/// When a node that was not hit, and that `counts`, first said something else than before, from an instant on.
+fn changed(window: &Window, history: &Digest, from: At, counts: impl Fn(&Observation) -> bool) -> Option<At> {
+    let spared = |seen: &&Observation| !window.nodes.contains(&seen.node);
+    let inside = history.observations().skip_while(|seen| seen.at < from).take_while(|seen| seen.at <= window.until);
+    inside.filter(spared).find(|seen| counts(seen)).map(|seen| seen.at)
 }
 
 /// When a node that was not hit became primary of the tier, if the fault hit the primary.

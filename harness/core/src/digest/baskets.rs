@@ -62,6 +62,11 @@ impl Baskets {
         id
     }
 
+    /// What the order of a basket costs, in cents.
+    pub fn total_cents(&self, basket: BasketId) -> i64 {
+        self.known[basket.0 as usize][0].1
+    }
+
     /// The items of a basket.
     pub fn items(&self, basket: BasketId) -> impl Iterator<Item = u64> {
         self.known[basket.0 as usize][1..].iter().map(|(item, _)| *item)

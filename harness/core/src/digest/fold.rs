@@ -6,7 +6,7 @@ use super::rows::Sorted;
 use super::{Digest, Sale};
 use crate::history::ops::Known;
 use crate::history::record::{AttemptRef, OrderRef, Record, TicketRef};
-use crate::history::{AttemptKind, Event, Outcome, RejectReason};
+use crate::history::{AttemptKind, Event, Outcome};
 
 #[derive(Debug, Default)]
 pub(super) struct Folding {
@@ -81,6 +81,10 @@ impl Folding {
             }
             _ => op.due = op.due.max(attempt.intended),
         }
+        // All that is beside purchases comes after a confirmation, or names what it wants.
+        if was == Known::Acknowledged || attempt.claim.is_some() || attempt.ticket.is_some() {
+            digest.beside.take(attempt, was, op.known, op.code);
+        }
     }
 }
 
@@ -94,6 +98,10 @@ impl Digest {
             Event::Stage(stage) => self.stages.push(stage.clone()),
             Event::Observed(seen) => self.observations.push(seen.clone()),
             Event::Quota(row) => self.quotas.push(row.clone()),
+            Event::Seen(seen) => self.read.quotas_seen.push(seen.clone()),
+            Event::Invoice(invoice) => self.read.invoices.push(invoice.clone()),
+            Event::Leftover(leftover) => self.read.leftovers.push(leftover.clone()),
+            Event::Log(lines) => self.read.logs.push(lines.clone()),
             // The checkers do not look at usage; everything else has been taken.
             _ => {}
         }
@@ -126,8 +134,12 @@ fn is_sale(attempt: &AttemptRef<'_>) -> bool {
         AttemptKind::Prepare => attempt.outcome != Outcome::Acknowledged,
         AttemptKind::Visit | AttemptKind::Redeem | AttemptKind::Cancel => false,
     };
-    let sold_out = Outcome::Rejected(RejectReason::SoldOut);
-    counts && (attempt.outcome == Outcome::Acknowledged || attempt.outcome == sold_out)
+    let serves = match attempt.outcome {
+        Outcome::Acknowledged => true,
+        Outcome::Rejected(reason) => reason.is_gone(),
+        _ => false,
+    };
+    counts && serves
 }
 
 /// What a confirmation is folded into, besides its operation.

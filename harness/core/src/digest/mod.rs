@@ -6,12 +6,15 @@
 //! wrong with.
 
 mod baskets;
+pub(crate) mod beside;
 mod fold;
+pub(crate) mod money;
 mod ops;
 pub(crate) mod prints;
 mod rows;
 
 pub use baskets::{BasketId, Baskets};
+pub(crate) use beside::Beside;
 pub(crate) use ops::{NO_CODE, Place};
 pub use ops::{Op, Ops};
 pub(crate) use rows::{Ledger, Row, Texts, Token};
@@ -19,10 +22,11 @@ pub(crate) use rows::{Ledger, Row, Texts, Token};
 use crate::history::codec::{self, ReadError};
 use crate::history::record::Record;
 use crate::history::{
-    At, FaultEvent, History, Observation, QuotaRow, Refusal, Role, RunHeader, RunTrailer, SourceRead, StageEvent,
+    At, FaultEvent, History, InvoiceRow, Leftover, LogLines, Observation, QuotaRow, QuotaSeen, Refusal, Role,
+    RunHeader, RunTrailer, SourceRead, StageEvent, Subject,
 };
 use std::convert::Infallible;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 
 /// A history that can be gone through more than once, record by record.
 pub trait Recorded {
@@ -57,14 +61,14 @@ pub struct Stored<R> {
     pub damage: Vec<String>,
 }
 
-impl<R: Read + Seek> Stored<R> {
+impl<R: std::io::Read + Seek> Stored<R> {
     /// A file that nothing is known about.
     pub fn new(input: R) -> Self {
         Self { input, damage: Vec::new() }
     }
 }
 
-impl<R: Read + Seek> Recorded for Stored<R> {
+impl<R: std::io::Read + Seek> Recorded for Stored<R> {
     type Error = ReadError;
 
     fn scan(&mut self, look: codec::Records<'_>) -> Result<Vec<String>, ReadError> {
@@ -115,6 +119,19 @@ pub struct Digest {
     observations: Vec<Observation>,
     quotas: Vec<QuotaRow>,
     sources: Vec<SourceRead>,
+    /// What is rare beside purchases.
+    pub(crate) beside: Beside,
+    /// What was read beside orders and quotas.
+    pub(crate) read: Read,
+}
+
+/// What was read beside orders and quotas.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) quotas_seen: Vec<QuotaSeen>,
+    pub(crate) invoices: Vec<InvoiceRow>,
+    pub(crate) leftovers: Vec<Leftover>,
+    pub(crate) logs: Vec<LogLines>,
 }
 
 impl Digest {
@@ -127,6 +144,7 @@ impl Digest {
         let damage = history.scan(&mut |place, record: Record<'_>| folding.take(place, &record))?;
         let mut digest = folding.digest;
         digest.operations.close();
+        digest.beside.close(&digest.tickets);
         digest.damage = damage;
         Ok(digest)
     }
@@ -134,6 +152,11 @@ impl Digest {
     /// See [`History::header`].
     pub fn header(&self) -> Option<&RunHeader> {
         self.header.as_ref()
+    }
+
+    /// Whether the run undertook to look at something.
+    pub fn observes(&self, subject: Subject) -> bool {
+        self.header.as_ref().is_some_and(|header| header.observes.contains(&subject))
     }
 
     /// See [`History::trailer`].
@@ -179,6 +202,11 @@ impl Digest {
     /// Forgets all rows that nobody took.
     pub(crate) fn drop_ledgers(&mut self) {
         self.ledgers = rows::Ledgers::default();
+    }
+
+    /// Whether anybody bought without a code of his own: in the browser.
+    pub(crate) fn has_web(&self) -> bool {
+        self.has_web
     }
 
     /// Operations without a code of their own, with the prints of their e-mail addresses, by print.

@@ -1,8 +1,8 @@
 //! Operations in 64 bytes each: [`Operation`](crate::history::Operation) with prints instead of texts.
 
 use super::baskets::BasketId;
+use crate::history::At;
 use crate::history::ops::Known;
-use crate::history::{At, RejectReason};
 use crate::ids::OpId;
 use std::collections::BTreeMap;
 
@@ -88,7 +88,8 @@ impl Op {
     /// See [`Operation::served_at`](crate::history::Operation::served_at).
     pub fn served_at(&self) -> Option<At> {
         match self.known {
-            Known::Rejected(RejectReason::SoldOut) | Known::Visited => Some(self.completed),
+            Known::Rejected(reason) if reason.is_gone() => Some(self.completed),
+            Known::Visited => Some(self.completed),
             _ => self.acknowledged_at(),
         }
     }

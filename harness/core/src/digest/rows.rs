@@ -1,6 +1,7 @@
 //! Rows of the final read in 32 bytes each, by the read that they belong to.
 
 use super::baskets::{BasketId, Baskets};
+use super::money::Money;
 use super::prints::{self, Printer};
 use crate::history::record::{RowRef, TicketRef};
 use crate::history::{LedgerRow, SourceRead};
@@ -108,6 +109,10 @@ pub(crate) struct Ledger {
     pub(crate) tokens: Vec<(u64, u64)>,
     /// Places in the history that its rows lie between.
     pub(crate) range: Range<u64>,
+    /// What other tables say of its rows.
+    pub(crate) money: Money,
+    /// Prints of the tickets that somebody was admitted with, with how often, by print.
+    pub(crate) entries: Vec<(u64, u32)>,
 }
 
 impl Ledger {
@@ -123,6 +128,8 @@ struct Segment {
     rows: Vec<Row>,
     tokens: Vec<(u64, u64)>,
     range: Range<u64>,
+    money: Money,
+    entries: Vec<(u64, u32)>,
 }
 
 /// Collects rows by their reads.
@@ -145,6 +152,10 @@ impl Ledgers {
             segment.tokens.push((prints::code(token), compact.code));
         }
         segment.rows.push(compact);
+        segment.money.take(row);
+        let used = row.positions.iter().filter(|ticket| ticket.entries > 0);
+        let print = |ticket: &TicketRef<'_>| (prints::ticket_secret(ticket.secret.unwrap_or_default()), ticket.entries);
+        segment.entries.extend(used.map(print));
     }
 
     /// The rows of a read end here.
@@ -180,8 +191,12 @@ impl Ledgers {
             segment.rows.extend(later.rows);
             segment.tokens.extend(later.tokens);
             segment.range = 0..u64::MAX;
+            segment.money.add(later.money);
+            segment.entries.extend(later.entries);
         }
-        Ledger { read: read.clone(), rows: segment.rows, tokens: segment.tokens, range: segment.range }
+        let Segment { rows, tokens, range, money, mut entries } = segment;
+        entries.sort_unstable();
+        Ledger { read: read.clone(), rows, tokens, range, money, entries }
     }
 }
 

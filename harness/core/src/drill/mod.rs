@@ -4,6 +4,7 @@
 //! Rust ([`Drill::new`]): the same model, and the same checks.
 
 pub mod check;
+pub mod matrix;
 pub mod profile;
 pub mod step;
 pub mod written;

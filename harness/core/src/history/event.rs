@@ -186,6 +186,13 @@ pub enum RejectReason {
     Invalid,
 }
 
+impl RejectReason {
+    /// Whether a buyer who hears this was served: there is nothing left of what he wanted.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::SoldOut | Self::Taken)
+    }
+}
+
 /// What one attempt is known to have done (Jepsen's ok / fail / info, split where the split matters).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -31,6 +31,29 @@ pub enum OperationOutcome {
     Visited,
 }
 
+/// Whether a buyer gave his order back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum GivenBack {
+    /// He never asked to, or was certainly refused.
+    #[default]
+    No,
+    /// He asked, and it may have been done.
+    Perhaps,
+    /// It was confirmed to him.
+    Yes,
+}
+
+impl GivenBack {
+    /// What an attempt to give an order back may have done.
+    pub(crate) fn by(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Self::Yes,
+            Outcome::InDoubt | Outcome::Pending => Self::Perhaps,
+            _ => Self::No,
+        }
+    }
+}
+
 /// One logical purchase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
@@ -56,6 +79,8 @@ pub struct Operation {
     pub errors: u32,
     /// What it came to.
     pub outcome: OperationOutcome,
+    /// Whether the buyer gave his order back.
+    pub given_back: GivenBack,
     /// Whether nothing speaks for "in doubt" but that the shop works in the background.
     pending: bool,
     own_code: bool,
@@ -86,7 +111,8 @@ impl Operation {
     /// When the buyer had an answer: the confirmation, or that it is sold out, or the last page.
     pub fn served_at(&self) -> Option<At> {
         match self.outcome {
-            OperationOutcome::Rejected(RejectReason::SoldOut) | OperationOutcome::Visited => Some(self.completed),
+            OperationOutcome::Rejected(reason) if reason.is_gone() => Some(self.completed),
+            OperationOutcome::Visited => Some(self.completed),
             _ => self.acknowledged_at(),
         }
     }
@@ -115,6 +141,7 @@ impl Operation {
             attempts: 0,
             errors: 0,
             outcome: OperationOutcome::NotApplied,
+            given_back: GivenBack::No,
             pending: false,
             own_code: !attempt.code.is_empty(),
         }
@@ -130,6 +157,9 @@ impl Operation {
             self.errors += 1;
         }
         self.outcome = self.raised_by(attempt);
+        if attempt.kind == AttemptKind::Cancel {
+            self.given_back = self.given_back.max(GivenBack::by(attempt.outcome));
+        }
         match &self.outcome {
             // What is done with an order after its confirmation does not make it late.
             OperationOutcome::Acknowledged { order, .. } if confirmed.is_none() => {

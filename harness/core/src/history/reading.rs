@@ -136,6 +136,13 @@ pub struct InvoiceRow {
     pub cents: i64,
 }
 
+impl InvoiceRow {
+    /// Whether it cancels another: an invoice of its own, with a number of the same series and a sum below zero.
+    pub fn cancels(&self) -> bool {
+        self.cents < 0
+    }
+}
+
 /// Work that was begun and not ended, of one kind, at the end of a run.
 ///
 /// A kind of which nothing is left is written down too: "none" is not "nobody looked".

@@ -10,7 +10,7 @@
 use crate::source::{self, Source, SourceError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The places that texts of a journey may have, and what is filled in.
 pub const PLACES: &[(&str, &str)] = &[
@@ -58,6 +58,8 @@ pub enum Action {
     LookUp(LookUp),
     /// Redeems the tickets of the buyer's own order at the door.
     Redeem(Redeem),
+    /// Gives the buyer's own order back.
+    Cancel(Cancel),
     /// Waits, as a person does who reads.
     Wait(Wait),
 }
@@ -127,10 +129,41 @@ pub struct Order {
     /// Answer to the first question that the event asks for the item; none is no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// What there is only one of, and is asked for with the ticket: one of them, drawn from the seed, for each
+    /// purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
 }
 
 fn order_group() -> String {
     "order".to_owned()
+}
+
+/// What buyers fight for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Claim {
+    /// Seats, by the names that the shop's seating plan gives them (`seat_guid`).
+    Seats(Vec<String>),
+    /// Vouchers, by their codes; each can be used once.
+    Vouchers(Vec<String>),
+}
+
+impl Claim {
+    /// What they are called, of which one is asked for.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Seats(names) | Self::Vouchers(names) => names,
+        }
+    }
+
+    /// What one of them is, in a word: the key of it in an order, and how records begin that name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Seats(_) => "seat",
+            Self::Vouchers(_) => "voucher",
+        }
+    }
 }
 
 /// Looks up an order.
@@ -139,6 +172,9 @@ fn order_group() -> String {
 pub struct LookUp {
     /// Name of its figures in summaries and reports.
     pub group: String,
+    /// Whether he comes in at the next entry point, as with another device.
+    #[serde(default)]
+    pub elsewhere: bool,
 }
 
 /// Redeems tickets.
@@ -153,6 +189,27 @@ pub struct Redeem {
     /// Whether somebody comes with the same ticket a second time, who must be turned away.
     #[serde(default)]
     pub twice: bool,
+}
+
+/// Cancels an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// Name of its figures in summaries and reports.
+    #[serde(default = "cancel_group")]
+    pub group: String,
+    /// How many of a hundred buyers do it, drawn from the seed.
+    #[serde(default = "all")]
+    #[schemars(range(min = 1, max = 100))]
+    pub share_percent: u32,
+}
+
+fn cancel_group() -> String {
+    "cancel".to_owned()
+}
+
+fn all() -> u32 {
+    100
 }
 
 /// Waits for a time between two bounds, drawn from the seed.
@@ -174,6 +231,7 @@ impl Action {
             Self::Order(order) => Some(&order.group),
             Self::LookUp(look_up) => Some(&look_up.group),
             Self::Redeem(redeem) => Some(&redeem.group),
+            Self::Cancel(cancel) => Some(&cancel.group),
             Self::Wait(_) => None,
         }
     }
@@ -183,7 +241,7 @@ impl Action {
         match self {
             Self::Submit(submit) => submit.purchase,
             Self::Order(_) => true,
-            Self::Page(_) | Self::LookUp(_) | Self::Redeem(_) | Self::Wait(_) => false,
+            Self::Page(_) | Self::LookUp(_) | Self::Redeem(_) | Self::Cancel(_) | Self::Wait(_) => false,
         }
     }
 
@@ -195,7 +253,7 @@ impl Action {
                 fields.chain([submit.form.as_str()]).chain(submit.button.as_deref()).collect()
             }
             Self::Order(order) => order.answer.as_deref().into_iter().collect(),
-            Self::LookUp(_) | Self::Redeem(_) | Self::Wait(_) => Vec::new(),
+            Self::LookUp(_) | Self::Redeem(_) | Self::Cancel(_) | Self::Wait(_) => Vec::new(),
         }
     }
 }
@@ -229,7 +287,10 @@ impl Journey {
 
     /// Whether anything is done by the API, which needs a token.
     pub fn uses_api(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Action::Order(_) | Action::LookUp(_) | Action::Redeem(_)))
+        let by_api = |step: &Action| {
+            matches!(step, Action::Order(_) | Action::LookUp(_) | Action::Redeem(_) | Action::Cancel(_))
+        };
+        self.steps.iter().any(by_api)
     }
 
     /// Whether the shop chooses the order code, so that only the e-mail address tells whose an order is.
@@ -258,11 +319,17 @@ impl Journey {
                 Action::Submit(_) if !has_page => {
                     return Err(format!("{place}: there is no page before it whose form could be submitted"));
                 }
-                Action::LookUp(_) | Action::Redeem(_) if !bought => {
+                Action::LookUp(_) | Action::Redeem(_) | Action::Cancel(_) if !bought => {
                     return Err(format!("{place}: there is no purchase before it whose order this could be"));
                 }
                 Action::Page(page) if !page.path.starts_with('/') => {
                     return Err(format!("{place}: the path {:?} must begin with /", page.path));
+                }
+                Action::Order(Order { claim: Some(claim), .. }) => {
+                    check_claim(claim).map_err(|why| format!("{place}: {why}"))?;
+                }
+                Action::Cancel(cancel) if !(1..=100).contains(&cancel.share_percent) => {
+                    return Err(format!("{place}: share_percent is {}: give 1 to 100", cancel.share_percent));
                 }
                 _ => {}
             }
@@ -277,6 +344,19 @@ impl Journey {
             bought |= step.is_purchase();
         }
         Ok(())
+    }
+}
+
+/// What buyers fight for has names, each its own.
+fn check_claim(claim: &Claim) -> Result<(), String> {
+    let (kind, names) = (claim.kind(), claim.names());
+    if names.is_empty() || names.iter().any(|name| name.trim().is_empty()) {
+        return Err(format!("its claim names no {kind}: give at least one, and no empty name"));
+    }
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(twice) => Err(format!("its claim names {kind} {twice:?} twice: name each once")),
+        None => Ok(()),
     }
 }
 
@@ -315,6 +395,13 @@ mod tests {
     )]
     #[case::no_page("[{submit: {group: a}}]", "no page before it")]
     #[case::no_order("[{redeem: {group: a}}]", "no purchase before it")]
+    #[case::nothing_to_cancel("[{cancel: {}}]", "no purchase before it")]
+    #[case::nobody_cancels("[{order: {}}, {cancel: {share_percent: 0}}]", "share_percent is 0")]
+    #[case::more_than_all("[{order: {}}, {cancel: {share_percent: 101}}]", "share_percent is 101")]
+    #[case::no_seat("[{order: {claim: {seats: []}}}]", "names no seat")]
+    #[case::no_voucher("[{order: {claim: {vouchers: [A, '']}}}]", "names no voucher")]
+    #[case::one_seat_twice("[{order: {claim: {seats: [A1, A2, A1]}}}]", "names seat \"A1\" twice")]
+    #[case::two_claims("[{order: {claim: {seats: [A1], vouchers: [B]}}}]", "enum variant")]
     #[case::twice("[{order: {}}, {order: {}}]", "buys more than once")]
     #[case::wait("[{wait: {min_ms: 2, max_ms: 1}}]", "min_ms is above max_ms")]
     #[case::no_name("[{page: {group: '', path: /}}]", "has no name")]
@@ -331,6 +418,10 @@ mod tests {
         let api = parse("[{order: {attempts: 3}}, {redeem: {group: door, twice: true}}]").expect("a journey");
         assert!(api.buys() && !api.is_by_web());
         assert!(!api.uses_pages() && api.uses_api());
+        let fight = parse("[{order: {claim: {seats: [A1, A2]}}}, {cancel: {share_percent: 50}}]").expect("a journey");
+        assert!(fight.buys() && fight.uses_api());
+        let Some(Action::Order(Order { claim: Some(claim), .. })) = fight.steps.first() else { panic!("{fight:?}") };
+        assert_eq!((claim.kind(), claim.names().len()), ("seat", 2));
         let web = parse("[{page: {group: a, path: /}}, {submit: {group: b, purchase: true}}]").expect("a journey");
         assert!(web.buys() && web.is_by_web());
     }

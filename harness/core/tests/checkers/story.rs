@@ -3,11 +3,12 @@
 use firedrill_core::checker::{Evidence, REGISTRY};
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{
-    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, History, LedgerPosition, LedgerRow, Observation,
-    OrderAck, Outcome, PositionAck, QuotaRow, Refusal, Role, RunHeader, RunTrailer, SourceRead, Stage, StageEvent,
+    At, Attempt, AttemptKind, Event, FaultEvent, HISTORY_VERSION, History, InvoiceRow, LedgerPosition, LedgerRow,
+    Leftover, LogLines, Observation, OrderAck, Outcome, PositionAck, QuotaRow, QuotaSeen, Refusal, RejectReason, Role,
+    RowBooks, RunHeader, RunTrailer, SourceRead, Stage, StageEvent, Subject,
 };
 use firedrill_core::ids::{BuyerId, NodeName, OpId, StepId};
-use firedrill_core::sla::{Availability, RecoveryObjective, ResponseTime, Sla};
+use firedrill_core::sla::{Availability, Logs, RecoveryObjective, ResponseTime, Sla};
 use firedrill_core::verdict::{CheckResult, Judgement};
 
 /// The databases; `pg2` is the primary at the end.
@@ -27,6 +28,11 @@ pub(crate) struct Story {
     pub(crate) observations: Vec<Observation>,
     pub(crate) rows: Vec<LedgerRow>,
     pub(crate) quotas: Vec<QuotaRow>,
+    pub(crate) observes: Vec<Subject>,
+    pub(crate) quotas_seen: Vec<QuotaSeen>,
+    pub(crate) invoices: Vec<InvoiceRow>,
+    pub(crate) leftovers: Vec<Leftover>,
+    pub(crate) logs: Vec<LogLines>,
     pub(crate) reads: Vec<SourceRead>,
     pub(crate) samples: Vec<(NodeName, u64)>,
     pub(crate) trailer: bool,
@@ -41,6 +47,7 @@ pub(crate) fn sla() -> Sla {
         availability: Availability { normal_percent: 100.0, peak_percent: 70.0, peak_above_per_min: 50.0 },
         response_time: ResponseTime { max_ms: 50_000.0, steady_p99_ms: Some(2_000.0) },
         recovery: RecoveryObjective { outage_max_ms: Some(15_000.0), whole_max_ms: Some(60_000.0) },
+        logs: Logs::default(),
     }
 }
 
@@ -109,7 +116,14 @@ pub(crate) fn row(source: &str, attempt: &Attempt) -> LedgerRow {
         total_cents: order.total_cents,
         email: order.email.clone(),
         positions: positions.collect(),
-        books: None,
+        // Pending: owed, and nothing is paid yet.
+        books: Some(RowBooks {
+            lines_cents: order.total_cents,
+            ledger_cents: order.total_cents,
+            paid_cents: 0,
+            placed: 1,
+            paid: 0,
+        }),
     }
 }
 
@@ -187,6 +201,11 @@ impl Story {
             ],
             rows: Vec::new(),
             quotas: Vec::new(),
+            observes: Vec::new(),
+            quotas_seen: Vec::new(),
+            invoices: Vec::new(),
+            leftovers: Vec::new(),
+            logs: Vec::new(),
             reads: DATABASES.iter().map(|source| read(source)).collect(),
             samples: DATABASES.iter().map(|node| ((*node).into(), 240)).collect(),
             trailer: true,
@@ -216,6 +235,22 @@ impl Story {
     /// Puts the row of a confirmed attempt into every database.
     pub(crate) fn put(&mut self, attempt: &Attempt) {
         self.rows.extend(DATABASES.iter().map(|source| row(source, attempt)));
+    }
+
+    /// The buyer of an operation asks to have his order cancelled, and is told this.
+    pub(crate) fn give_back(&mut self, op: u64, outcome: Outcome) {
+        let attempt = unsold(op, op * 100, 55_000 + op, 55_010 + op, outcome);
+        self.attempts.push(Attempt { kind: AttemptKind::Cancel, number: 9, ..attempt });
+    }
+
+    /// The buyer of an operation looks at his order, and this is shown.
+    pub(crate) fn look(&mut self, op: u64, at_ms: u64, shown: Option<OrderAck>) {
+        let outcome = match shown {
+            Some(_) => Outcome::Acknowledged,
+            None => Outcome::Rejected(RejectReason::NotFound),
+        };
+        let attempt = unsold(op, op * 100, at_ms, at_ms + 5, outcome);
+        self.attempts.push(Attempt { kind: AttemptKind::Lookup, number: 9, order: shown, ..attempt });
     }
 
     /// Every database counts the quota at the end.
@@ -259,6 +294,8 @@ impl Story {
         timed.extend(self.faults.iter().map(|f| (f.at, Event::Fault(f.clone()))));
         timed.extend(self.stages.iter().map(|s| (s.at, Event::Stage(s.clone()))));
         timed.extend(self.observations.iter().map(|o| (o.at, Event::Observed(o.clone()))));
+        timed.extend(self.quotas_seen.iter().map(|s| (s.at, Event::Seen(s.clone()))));
+        timed.extend(self.logs.iter().map(|l| (l.at, Event::Log(l.clone()))));
         timed.sort_by_key(|(at, _)| *at);
         let mut events = vec![Event::Run(RunHeader {
             version: HISTORY_VERSION,
@@ -269,11 +306,13 @@ impl Story {
             drill: "test".to_owned(),
             rate_per_s: self.rate_per_s,
             load: None,
-            observes: Vec::new(),
+            observes: self.observes.clone(),
         })];
         events.extend(timed.into_iter().map(|(_, event)| event));
         events.extend(self.rows.iter().cloned().map(Event::Ledger));
         events.extend(self.quotas.iter().cloned().map(Event::Quota));
+        events.extend(self.invoices.iter().cloned().map(Event::Invoice));
+        events.extend(self.leftovers.iter().cloned().map(Event::Leftover));
         events.extend(self.reads.iter().cloned().map(Event::Source));
         if self.trailer {
             let records = events.len() as u64;
@@ -289,6 +328,17 @@ impl Story {
         let (_, check) = REGISTRY.iter().find(|(name, _)| *name == checker).expect("a checker of the registry");
         check(&Evidence::of(&history, &self.sla))
     }
+}
+
+/// Makes a purchase one in the browser: no code and no token of its own, and a page that tells no keys.
+pub(crate) fn in_the_browser(story: &mut Story, op: u64) {
+    for attempt in story.of_op(op) {
+        attempt.code.clear();
+        for ticket in attempt.order.iter_mut().flat_map(|order| &mut order.positions) {
+            (ticket.id, ticket.secret) = (None, None);
+        }
+    }
+    story.rows_of(op).for_each(|row| row.token = None);
 }
 
 /// A row of a table: what the story is, how it is spoiled, the judgement, a part of the reason.

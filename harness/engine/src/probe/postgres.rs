@@ -1,11 +1,13 @@
 //! PostgreSQL: recovery, timeline and replication, asked at the node itself.
 
+use super::PROBE_DEADLINE;
 use crate::stack::{Node, Stack};
 use firedrill_core::cluster::Facts;
 use firedrill_core::ids::NodeName;
 use firedrill_core::topology::NodeKind;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// The database of the shop, in every topology.
@@ -92,7 +94,8 @@ pub(crate) async fn connect_shop(stack: &Stack, node: &Node) -> Result<Client, S
     connect(address, stack.secrets.get("POSTGRES_PASSWORD"), SHOP).await
 }
 
-/// The same at the first node that takes writes, or why there is none.
+/// The same at the first node that takes writes, or why there is none. A node that hangs does not keep the others
+/// from being asked.
 pub(crate) async fn connect_primary(stack: &Stack) -> Result<(&Node, Client), String> {
     let mut last = "no primary".to_owned();
     for node in stack.of_kind(NodeKind::Postgres) {
@@ -101,7 +104,8 @@ pub(crate) async fn connect_primary(stack: &Stack) -> Result<(&Node, Client), St
             let row = client.query_one("select pg_is_in_recovery()", &[]).await.map_err(|error| describe(&error))?;
             Ok::<_, String>((client, row.get::<_, bool>(0)))
         };
-        match asked.await {
+        let asked = timeout(PROBE_DEADLINE, asked).await;
+        match asked.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
             Ok((client, false)) => return Ok((node, client)),
             Ok((_, true)) => {}
             Err(error) => last = format!("{}: {error}", node.name),

@@ -16,6 +16,9 @@ impl Walk<'_> {
     /// recorded, and nobody's end.
     pub(super) async fn look_up(&mut self, look_up: &LookUp) -> Step {
         let Some(code) = self.order.as_ref().map(|order| order.code.clone()) else { return Step::Next };
+        if look_up.elsewhere {
+            self.operation.enter_elsewhere();
+        }
         loop {
             let request = self.buyer.target().get_order(&code);
             let judge = |answer: &Answer| judge_order(AttemptKind::Lookup, answer);

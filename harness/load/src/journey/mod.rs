@@ -11,9 +11,11 @@
 //! | `order.rs` | `order` | the order by the API |
 //! | `look_up.rs` | `look-up`, and whoever has lost sight of his order | the order by the API |
 //! | `redeem.rs` | `redeem` | tickets at the door |
+//! | `cancel.rs` | `cancel` | the order is given back by the API |
 //! | `keys.rs` | `order`, `redeem` | lists of the API: questions, check-in lists |
 
 mod assets;
+mod cancel;
 mod keys;
 mod look_up;
 mod order;
@@ -24,6 +26,7 @@ mod script;
 mod submit;
 mod walk;
 
+pub use cancel::classify_cancel;
 pub(crate) use order::judge_order;
 pub use redeem::classify_door;
 pub use script::{Script, ScriptError};

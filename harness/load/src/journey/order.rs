@@ -8,15 +8,20 @@ use super::Ending;
 use super::walk::{Step, Walk};
 use crate::buyer::Ask;
 use crate::classify::{Classified, classify};
+use crate::draw::for_operation;
 use crate::operation::Operation;
 use crate::retry::Backoff;
 use crate::wire::Answer;
 use bytes::Bytes;
 use firedrill_core::history::{AttemptKind, Outcome, RejectReason};
-use firedrill_core::load::journey::Order;
+use firedrill_core::ids::OpId;
+use firedrill_core::load::journey::{Claim, Order};
 use hyper::header;
 use serde::Deserialize;
 use std::time::Duration;
+
+/// Keeps the choice of a claim apart from everything else that is drawn from the seed.
+const CLAIM: u64 = 0x636c_6169_6d5f_6f66;
 
 /// What to do after an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +39,9 @@ impl Walk<'_> {
             Err(step) => return step,
         };
         let backoff = self.backoff.clone();
-        let mut plan = Plan { backoff, duplicates: 0, sent: 0, sent_max: order.attempts };
+        let mut plan =
+            Plan { backoff, duplicates: 0, sent: 0, sent_max: order.attempts, in_doubt: false, taken: false };
+        let claim = self.claim.clone();
         let mut kind = AttemptKind::Purchase;
         loop {
             let request = match kind {
@@ -42,7 +49,8 @@ impl Walk<'_> {
                 _ => self.buyer.target().get_order(self.operation.code()),
             };
             let judge = |answer: &Answer| judge_order(kind, answer);
-            let mut result = self.ask_api(Ask::api(kind, &order.group), request, judge).await;
+            let ask = Ask { claim: claim.as_deref(), ..Ask::api(kind, &order.group) };
+            let mut result = self.ask_api(ask, request, judge).await;
             self.in_doubt |= result.outcome == Outcome::InDoubt;
             let confirmed = result.order.take();
             match plan.after(kind, &result, &self.operation) {
@@ -80,6 +88,11 @@ impl Walk<'_> {
                 "country": "DE",
             });
         }
+        if let Some(claim) = &order.claim {
+            let name = drawn(claim, self.script.seed(), self.operation.id());
+            body["positions"][0][claim.kind()] = name.into();
+            self.claim = Some(format!("{} {name}", claim.kind()));
+        }
         if let (Some(question), Some(answer)) = (question, &order.answer) {
             let answer = self.filled(answer);
             body["positions"][0]["answers"] =
@@ -104,6 +117,14 @@ impl Walk<'_> {
     }
 }
 
+/// Which of the things that buyers fight for is asked for in an operation.
+fn drawn(claim: &Claim, seed: u64, op: OpId) -> &str {
+    let names = claim.names();
+    // A journey is refused whose claim has no names.
+    let index = for_operation(seed, op, CLAIM) % (names.len() as u64).max(1);
+    names.get(index as usize).map_or("", String::as_str)
+}
+
 /// What an answer to an order or to a lookup means.
 pub(crate) fn judge_order(kind: AttemptKind, answer: &Answer) -> Classified {
     let retry_after = answer.header(&header::RETRY_AFTER);
@@ -119,12 +140,17 @@ struct Plan {
     sent: u32,
     /// How often it is sent at most.
     sent_max: Option<u32>,
+    /// Whether an order of his may be there already.
+    in_doubt: bool,
+    /// Whether he was told, while in doubt, that what he asked for is somebody's: perhaps his own.
+    taken: bool,
 }
 
 impl Plan {
     fn after(&mut self, kind: AttemptKind, result: &Classified, operation: &Operation) -> Next {
         use AttemptKind::{Lookup, Purchase};
         self.sent += u32::from(kind == Purchase && result.outcome != Outcome::NotSent);
+        self.in_doubt |= kind == Purchase && result.outcome == Outcome::InDoubt;
         let next = match result.outcome {
             Outcome::Acknowledged => Next::End(Ending::Acknowledged),
             Outcome::Rejected(RejectReason::DuplicateCode) => {
@@ -133,6 +159,11 @@ impl Plan {
                 let wait = if self.duplicates > 1 { self.backoff.next_wait() } else { Duration::ZERO };
                 Next::Try(Lookup, wait)
             }
+            Outcome::Rejected(RejectReason::Taken) if self.in_doubt => {
+                self.taken = true;
+                Next::Try(Lookup, self.backoff.next_wait())
+            }
+            Outcome::Rejected(RejectReason::NotFound) if self.taken => Next::End(Ending::Rejected(RejectReason::Taken)),
             // The order code is UNIQUE: sending the order again is safe even if the first is still under way.
             Outcome::Rejected(RejectReason::NotFound) => Next::Try(Purchase, Duration::ZERO),
             Outcome::Rejected(reason) => Next::End(Ending::Rejected(reason)),
@@ -146,5 +177,22 @@ impl Plan {
             Next::Try(Purchase, _) if self.sent_max.is_some_and(|most| self.sent >= most) => Next::End(Ending::GaveUp),
             next => next,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_claim_has_its_turn() {
+        let claim = Claim::Seats(["A1", "A2", "A3"].map(str::to_owned).to_vec());
+        let drawn = |seed| (0..3_000).map(|op| drawn(&claim, seed, OpId(op))).collect::<Vec<_>>();
+        for name in claim.names() {
+            let times = drawn(7).iter().filter(|one| *one == name).count();
+            assert!((900..1_100).contains(&times), "{name}: {times}");
+        }
+        assert_eq!(drawn(7), drawn(7));
+        assert_ne!(drawn(7), drawn(8));
     }
 }

@@ -24,7 +24,7 @@ impl Walk<'_> {
     pub(super) async fn redeem(&mut self, redeem: &Redeem) -> Step {
         if self.tickets().is_empty() {
             // The page of an order does not show what is scanned.
-            let step = self.look_up(&LookUp { group: redeem.group.clone() }).await;
+            let step = self.look_up(&LookUp { group: redeem.group.clone(), elsewhere: false }).await;
             if step != Step::Next {
                 return step;
             }

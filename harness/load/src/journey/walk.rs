@@ -48,6 +48,8 @@ pub(super) struct Walk<'a> {
     pub(super) backoff: Backoff,
     /// The confirmed order.
     pub(super) order: Option<OrderAck>,
+    /// What there is only one of, and he has asked for.
+    pub(super) claim: Option<String>,
     /// Whether something may have been bought: then he never begins anew.
     pub(super) in_doubt: bool,
     /// Index of the step.
@@ -65,6 +67,7 @@ impl<'a> Walk<'a> {
             backoff: Backoff::new(script.seed(), operation.id()),
             draws: Draws::new(script.seed() ^ mix(operation.id().0.rotate_left(17))),
             order: None,
+            claim: None,
             in_doubt: false,
             at: 0,
             script,
@@ -113,6 +116,7 @@ impl<'a> Walk<'a> {
             Action::Order(order) => Box::pin(self.order(order)).await,
             Action::LookUp(look_up) => Box::pin(self.look_up(look_up)).await,
             Action::Redeem(redeem) => Box::pin(self.redeem(redeem)).await,
+            Action::Cancel(cancel) => Box::pin(self.cancel(cancel)).await,
             Action::Wait(wait) => self.pause(*wait).await,
         }
     }

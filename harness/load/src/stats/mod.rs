@@ -198,7 +198,7 @@ impl Stats {
                 inner.answered(Answer { began: attempt.started, ended: attempt.ended });
             }
             // "Sold out" is an answer: the shop serves, it only has nothing left.
-            Outcome::Rejected(RejectReason::SoldOut) => {
+            Outcome::Rejected(RejectReason::SoldOut | RejectReason::Taken) => {
                 inner.answered(Answer { began: attempt.started, ended: attempt.ended });
             }
             Outcome::Rejected(_) | Outcome::Passed | Outcome::Pending => {}
@@ -216,7 +216,7 @@ impl Stats {
         match ending {
             Ending::Acknowledged => inner.acknowledged += 1,
             Ending::Visited => {}
-            Ending::Rejected(RejectReason::SoldOut) => inner.sold_out += 1,
+            Ending::Rejected(RejectReason::SoldOut | RejectReason::Taken) => inner.sold_out += 1,
             Ending::Rejected(_) => {
                 inner.rejected += 1;
                 inner.error(now);

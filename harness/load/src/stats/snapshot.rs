@@ -37,7 +37,7 @@ pub struct Snapshot {
     pub over: bool,
     /// Operations that were confirmed.
     pub acknowledged: u64,
-    /// Operations that ended as sold out.
+    /// Operations that ended because there was nothing left: sold out, or somebody else has the seat or voucher.
     pub sold_out: u64,
     /// Operations that were refused for good for another reason (token, invalid).
     pub rejected: u64,
@@ -46,7 +46,7 @@ pub struct Snapshot {
     /// Exchanges.
     pub attempts: u64,
     /// What a customer would have noticed: exchanges in doubt or too busy, no entry point reachable,
-    /// refused for good but not sold out, patience over. Refused arrivals are counted in
+    /// refused for good although something was left, patience over. Refused arrivals are counted in
     /// [`Snapshot::refused`].
     pub errors: u64,
     /// Exchanges that failed, by kind.

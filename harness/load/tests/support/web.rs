@@ -54,6 +54,7 @@ pub(crate) struct Sold {
     pub(crate) code: String,
     pub(crate) email: String,
     redeemed: Option<String>,
+    canceled: bool,
     shown_as: Option<&'static str>,
 }
 
@@ -393,7 +394,8 @@ impl State {
     fn api(&mut self, asked: &Asked, path: &str, query: &str) -> Reply {
         let answer = |status: u16, body: Value| (status, String::new(), body.to_string());
         let full = |sold: &Sold| {
-            json!({"code": sold.code, "secret": "secret", "status": "n", "email": sold.email, "total": "23.00",
+            let status = if sold.canceled { "c" } else { "n" };
+            json!({"code": sold.code, "secret": "secret", "status": status, "email": sold.email, "total": "23.00",
                 "positions": [{"id": 1, "item": 5, "price": "23.00", "secret": format!("ticket-{}", sold.code)}]})
         };
         match path.rsplit('/').nth(1).unwrap_or_default() {
@@ -409,6 +411,19 @@ impl State {
                 let found: Vec<Value> =
                     self.sold.iter().filter(|sold| email.get("email") == Some(&sold.email)).map(full).collect();
                 answer(200, json!({"count": found.len(), "results": found}))
+            }
+            "mark_canceled" => {
+                let code = path.rsplit('/').nth(2).unwrap_or_default();
+                match self.sold.iter_mut().find(|sold| sold.code == code) {
+                    None => answer(404, json!({"detail": "No Order matches the given query."})),
+                    Some(sold) if sold.canceled => {
+                        answer(400, json!({"detail": "The order is not allowed to be canceled."}))
+                    }
+                    Some(sold) => {
+                        sold.canceled = true;
+                        answer(200, full(sold))
+                    }
+                }
             }
             "questions" => answer(200, json!({"results": [{"id": 2, "items": [6]}, {"id": 3, "items": [5]}]})),
             "checkinlists" => {

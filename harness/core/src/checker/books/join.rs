@@ -5,6 +5,7 @@
 //! a token, an e-mail address or a ticket in common with it, because the exact account
 //! ([`Exact`](super::super::conservation::exact::Exact)) has to see these together.
 
+use super::sort;
 use crate::digest::{Digest, Ledger, NO_CODE, Op, Ops, Place, Row, Token};
 use crate::history::ops::Known;
 use crate::ids::OpId;
@@ -124,7 +125,10 @@ impl<'d> Join<'d> {
                 join.flagged.insert(place);
             }
         }
-        join.keyed.sort_unstable_by_key(|keyed| keyed.code);
+        // Cancelled or not is both right there, or neither: their texts say.
+        let given_back = digest.beside.returns.keys().filter_map(|op| ops.place(*op));
+        join.flagged.extend(given_back);
+        sort::by_print(&mut join.keyed, |keyed| keyed.code);
         join
     }
 

@@ -8,18 +8,20 @@
 mod against_exact;
 mod join;
 mod replicas;
+mod sort;
 
 use super::conservation::exact::Exact;
 use super::conservation::{Account, Anomaly, Kind};
 use super::ledger;
 use super::replicas::Difference;
 use super::step::Window;
-use crate::digest::{BasketId, Digest, Ledger, Place, Recorded, Texts, Token, prints};
+use crate::digest::money::Money;
+use crate::digest::{BasketId, Digest, Ledger, Place, Recorded, Row, Texts, Token, prints};
 use crate::history::record::{AttemptRef, Record, RowRef};
 use crate::history::{Attempt, AttemptKind, Operations, Outcome, SourceRead};
 use join::{Chunk, Join, Sorted};
 use replicas::Pair;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The books of a run.
 #[derive(Debug, Default)]
@@ -28,8 +30,14 @@ pub struct Books {
     pub account: Account,
     /// Every other database that was read completely, with how it differs from the authority.
     pub(super) others: Vec<(SourceRead, Difference)>,
-    /// How many rows of the authority are the load's, by what is in them.
+    /// How many live rows of the authority are the load's, by what is in them.
     pub(super) ours: Vec<(BasketId, u64)>,
+    /// What other tables of the authority say of its orders.
+    pub(super) money: Money,
+    /// Prints of the tickets that somebody was admitted with, by the authority, with how often, by print.
+    pub(super) entries: Vec<(u64, u32)>,
+    /// What the orders with an invoice cost in cents, by the print of their code.
+    pub(super) invoiced: HashMap<u64, i64>,
 }
 
 impl Books {
@@ -53,6 +61,9 @@ impl Books {
         digest.drop_ledgers();
         (books.account.read, books.account.rows) = (true, ledger.rows.len() as u64);
         books.ours = ours(digest, &ledger);
+        books.invoiced = invoiced(digest, &ledger);
+        books.money = std::mem::take(&mut ledger.money);
+        books.entries = std::mem::take(&mut ledger.entries);
         let sorted = Join::new(digest, &ledger, shared).sort_out();
         ledger.rows = Vec::new();
         let counts = sorted.counts;
@@ -181,7 +192,7 @@ impl Found {
 }
 
 fn by_code(mut ledger: Ledger) -> Ledger {
-    ledger.rows.sort_unstable_by_key(|row| row.code);
+    sort::by_print(&mut ledger.rows, |row| row.code);
     ledger
 }
 
@@ -189,7 +200,7 @@ fn by_code(mut ledger: Ledger) -> Ledger {
 /// any, the history is read again for the purchases.
 fn shared_tickets<R: Recorded>(history: &mut R, digest: &mut Digest) -> Result<Vec<(u64, Place)>, R::Error> {
     let mut tickets = std::mem::take(&mut digest.tickets);
-    tickets.sort_unstable();
+    sort::by_print(&mut tickets, |ticket| *ticket);
     let twice: HashSet<u64> = tickets.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     drop(tickets);
     let mut shared = Vec::new();
@@ -210,13 +221,22 @@ fn shared_tickets<R: Recorded>(history: &mut R, digest: &mut Digest) -> Result<V
     Ok(shared)
 }
 
-/// Rows with a token or an e-mail address of the load, by what is in them.
+/// Rows with a token or an e-mail address of the load that count against a quota, by what is in them.
 fn ours(digest: &Digest, ledger: &Ledger) -> Vec<(BasketId, u64)> {
     let web = digest.by_email();
     let is_web = |email: u64| !web.is_empty() && web.binary_search_by_key(&email, |(other, _)| *other).is_ok();
     let mut counts: BTreeMap<BasketId, u64> = BTreeMap::new();
-    for row in ledger.rows.iter().filter(|row| row.token == Token::Code || is_web(row.email)) {
+    let is_live = |status: u8| !matches!(status, b'c' | b'e');
+    let ours = |row: &&Row| row.token == Token::Code || is_web(row.email);
+    for row in ledger.rows.iter().filter(|row| is_live(row.status)).filter(ours) {
         *counts.entry(row.basket).or_default() += 1;
     }
     counts.into_iter().collect()
+}
+
+/// What the orders cost that there are invoices for.
+fn invoiced(digest: &Digest, ledger: &Ledger) -> HashMap<u64, i64> {
+    let codes: HashSet<u64> = digest.read.invoices.iter().map(|invoice| prints::code(&invoice.code)).collect();
+    let rows = ledger.rows.iter().filter(|row| codes.contains(&row.code));
+    rows.map(|row| (row.code, digest.baskets.total_cents(row.basket))).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::super::books::LOST;
 use super::{Anomaly, Kind};
+use crate::history::ops::GivenBack;
 use crate::history::{LedgerPosition, LedgerRow, Operation, OperationOutcome, Operations, OrderAck, PositionAck};
 use crate::ids::OpId;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,7 +31,7 @@ impl Exact {
             let mut confirmed = same.iter().filter(|keyed| keyed.op.order().is_some());
             let Some(first) = confirmed.next() else { continue };
             for keyed in confirmed {
-                account.add(Kind::Duplicated, keyed.op, format!("its code was confirmed to {} too", first.op.id));
+                account.add(Kind::Shared, keyed.op, format!("its code was confirmed to {} too", first.op.id));
             }
         }
         account.compare_operations(&ops, &rows);
@@ -59,7 +60,7 @@ impl Exact {
                 }
                 if let [_, other, ..] = theirs {
                     let detail = format!("{} orders have the e-mail address {}", theirs.len(), op.email);
-                    self.add_row(Kind::Duplicated, other, Some(op), detail);
+                    self.add_row(Kind::Repeated, other, Some(op), detail);
                 }
             }
             keyed.push(Keyed { code, op });
@@ -101,7 +102,9 @@ impl Exact {
             match (&op.outcome, row) {
                 (OperationOutcome::Acknowledged { .. }, None) => self.add(Kind::Lost, op, LOST),
                 (OperationOutcome::Acknowledged { order, .. }, Some(row)) => {
-                    if let Some(difference) = difference(op, order, row) {
+                    if let Some(whose) = misdelivered(op, order, row) {
+                        self.add(Kind::Misdelivered, op, whose);
+                    } else if let Some(difference) = difference(op, order, row) {
                         self.add(Kind::Altered, op, difference);
                     }
                 }
@@ -131,6 +134,7 @@ impl Exact {
         let by_web: HashSet<&str> =
             ops.iter().filter(|keyed| !keyed.op.has_own_code()).map(|keyed| keyed.op.email.as_str()).collect();
         let mut strays: BTreeMap<&str, Vec<&LedgerRow>> = BTreeMap::new();
+        let mut phantoms: Vec<&LedgerRow> = Vec::new();
         let mut next = 0;
         for same in rows.chunk_by(|a, b| a.code == b.code) {
             let code = same[0].code.as_str();
@@ -150,9 +154,7 @@ impl Exact {
             if same.len() > 1 {
                 self.add_row(Kind::Duplicated, same[0], op, format!("{} rows with one code", same.len()));
             }
-            if op.is_none() {
-                self.add_row(Kind::Phantom, same[0], None, "in the database, and never ordered under this code");
-            }
+            phantoms.extend(op.is_none().then_some(same[0]));
             for token in tokens().filter(|token| *token != code) {
                 let under = strays.entry(token).or_default();
                 if under.last().is_none_or(|last| last.code != code) {
@@ -167,8 +169,13 @@ impl Exact {
             if under.len() > 1 {
                 let codes: Vec<&str> = under.iter().map(|row| row.code.as_str()).collect();
                 let detail = format!("the token {token} is under the codes {}", codes.join(", "));
-                self.add_row(Kind::Duplicated, under[0], find(token), detail);
+                self.add_row(Kind::Repeated, under[0], find(token), detail);
+                // One order too many is no phantom as well.
+                phantoms.retain(|row| !codes.contains(&row.code.as_str()));
             }
+        }
+        for row in phantoms {
+            self.add_row(Kind::Phantom, row, None, "in the database, and never ordered under this code");
         }
     }
 
@@ -182,7 +189,7 @@ impl Exact {
                 let secret = ticket.secret.as_deref().and_then(|secret| secrets.insert(secret, op.id));
                 if let Some(other) = id.or(secret.filter(|other| *other != op.id)) {
                     let ticket = ticket.id.map_or_else(String::new, |id| format!(" {id}"));
-                    self.add(Kind::Duplicated, op, format!("ticket{ticket} was confirmed to {other} too"));
+                    self.add(Kind::Shared, op, format!("ticket{ticket} was confirmed to {other} too"));
                 }
             }
         }
@@ -195,23 +202,29 @@ struct Keyed<'a> {
     op: &'a Operation,
 }
 
-/// What differs between a confirmation and its row, or between it and what the buyer sent, if anything does.
-fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<String> {
+/// What differs between a confirmation and what the buyer sent, if anything does.
+fn misdelivered(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<String> {
     if order.code != row.code {
         return Some(format!("confirmed as {}", order.code));
     }
-    if order.email != op.email {
-        return Some(format!("confirmed for {}, bought by {}", order.email, op.email));
-    }
+    (order.email != op.email).then(|| format!("confirmed for {}, bought by {}", order.email, op.email))
+}
+
+/// What differs between a confirmation and its row, if anything does.
+fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<String> {
     if order.total_cents != row.total_cents {
         return Some(format!("total {} cents, confirmed {}", row.total_cents, order.total_cents));
     }
     if order.email != row.email {
         return Some(format!("e-mail address {}, confirmed {}", row.email, order.email));
     }
-    // The load never cancels, and an order does not expire within a run.
-    if matches!(row.status.as_str(), "c" | "e") && row.status != order.status {
+    // An order does not expire within a run, and is cancelled only by its buyer.
+    let is_gone = matches!(row.status.as_str(), "c" | "e") && row.status != order.status;
+    if is_gone && op.given_back == GivenBack::No {
         return Some(format!("status {}, confirmed {}", row.status, order.status));
+    }
+    if op.given_back == GivenBack::Yes && row.status != "c" {
+        return Some(format!("status {}, confirmed to be cancelled", row.status));
     }
     let mut confirmed: Vec<&PositionAck> = order.positions.iter().collect();
     let mut stored: Vec<_> = row.positions.iter().filter(|position| !position.canceled).collect();

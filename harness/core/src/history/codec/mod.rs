@@ -10,6 +10,7 @@
 
 mod block;
 mod lines;
+mod numbers;
 mod wire;
 
 pub use lines::write_line;

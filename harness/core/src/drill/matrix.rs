@@ -1,0 +1,161 @@
+//! The matrix: every tier against every kind of fault that fits it, derived from the topology alone.
+//!
+//! `smoke` kills what has to be survived first (`profile`). `nightly` does to every tier what happens to machines and
+//! networks: they die, hang, are cut off, restart, become slow; each more than once. `event` does everything of the
+//! catalogue that redundancy can answer, and kills the primary of the database as often as the bound asks for that is to
+//! be shown. What is left out is named with the reason: a tier of one node, a fault that the topology cannot have, one
+//! that no redundancy answers.
+
+use super::profile::{TierShape, not_covered, smoke};
+use super::{Drill, Load, Step};
+use crate::fault::{Fault, Selector, Target};
+use crate::topology::Topology;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use strum::{Display, EnumString, VariantNames};
+
+/// How much a certification drills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantNames, Serialize, Deserialize)]
+#[strum(serialize_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The primaries of the stores and one node of every other tier, killed. Minutes.
+    Smoke,
+    /// Every tier: killed, frozen, cut off, restarted, slowed down; repeated. About an hour.
+    Nightly,
+    /// The whole catalogue as far as redundancy can answer it, and as many failovers as the bound asks for. Hours.
+    Event,
+}
+
+/// What happens to machines and networks in any week: the faults of `nightly`.
+const WEEKLY: [&str; 5] = ["kill", "pause", "partition", "restart", "delay"];
+
+/// How often `nightly` does each: once is luck.
+const NIGHTLY_REPEAT: u32 = 2;
+
+/// Faults that no redundancy answers, with the reason: they are for drills that ask what happens then.
+const UNANSWERED: [(&str, &str); 9] = [
+    ("stop", "an orderly end is what `restart` and `rolling-restart` do too"),
+    ("quota-lock", "whoever holds the lock of a quota stops its sales on every node"),
+    ("connections", "a primary without free connections stays the primary"),
+    ("redis-maxmemory", "a Redis that is full stays the master"),
+    ("redis-client-pause", "a Redis that lets its clients wait stays the master"),
+    ("disk-full", "a drill of its own: needs a topology with small disks, and an operator"),
+    ("disk-stall", "a drill of its own: what hangs in the kernel can be neither killed nor promoted away"),
+    ("crash-loop", "nothing else can be done to the tier while a node comes and goes"),
+    ("dns-wrong", "the reference topologies name their nodes without a resolver"),
+];
+
+/// Measured on two cores (docs/measurements.md): boot, settling and the final read of a run.
+const AROUND: Duration = Duration::from_secs(60);
+
+/// Measured in the same place: a step of the certification, from steady to whole again.
+const STEP: Duration = Duration::from_secs(17);
+
+/// Something that a certification does not try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// What: a tier, or a fault on a target.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What a profile comes to on a topology.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    /// The drill.
+    pub drill: Drill,
+    /// What it does not try.
+    pub gaps: Vec<Gap>,
+}
+
+impl Matrix {
+    /// Derives it. `failovers` is how often the primary of the database is lost in an `event`.
+    pub fn derive(profile: Profile, topology: &Topology, failovers: u32) -> Self {
+        let tiers = topology.tiers();
+        let single = |text: String| match text.split_once(": ") {
+            Some((what, why)) => Gap { what: what.to_owned(), why: why.to_owned() },
+            None => Gap { what: text, why: String::new() },
+        };
+        let gaps = not_covered(&tiers).into_iter().map(single).collect();
+        if profile == Profile::Smoke {
+            return Self { drill: smoke(&topology.name, &tiers), gaps };
+        }
+        let drill = Drill { name: profile.to_string(), load: Load::default(), ..smoke(&topology.name, &tiers) };
+        let mut matrix = Self { drill: Drill { steps: Vec::new(), ..drill }, gaps };
+        for fault in Fault::all() {
+            let is_weekly = WEEKLY.contains(&fault.name());
+            let unanswered = UNANSWERED.iter().find(|(name, _)| *name == fault.name());
+            match (profile, unanswered) {
+                (Profile::Nightly, _) if !is_weekly => {}
+                (_, Some((name, why))) => matrix.gap((*name).to_owned(), (*why).to_owned()),
+                _ => matrix.fault(&fault, &tiers, topology, if is_weekly { NIGHTLY_REPEAT } else { 1 }),
+            }
+        }
+        if profile == Profile::Event {
+            matrix.failovers(&tiers, failovers);
+        }
+        matrix
+    }
+
+    /// About how long it takes, with images cached.
+    pub fn estimate(&self) -> Duration {
+        AROUND + STEP * u32::try_from(self.drill.schedule().count()).unwrap_or(u32::MAX)
+    }
+
+    fn gap(&mut self, what: String, why: String) {
+        self.gaps.push(Gap { what, why });
+    }
+
+    /// One fault on every tier that it fits.
+    fn fault(&mut self, fault: &Fault, tiers: &[TierShape], topology: &Topology, repeat: u32) {
+        for tier in tiers.iter().filter(|tier| tier.nodes >= 2) {
+            let mut why_not = None;
+            for selector in selectors(fault, tier) {
+                let target = Target::InTier(selector, tier.name.clone());
+                let step = Step::new(fault.clone(), target).repeat(repeat);
+                let alone = Drill { steps: vec![step.clone()], ..self.drill.clone() };
+                match alone.check().and_then(|()| alone.check_against(topology)) {
+                    Ok(()) => self.drill.steps.push(step),
+                    Err(problem) => why_not = Some((step.target, problem.message)),
+                }
+            }
+            // That a fault is not meant for this kind of node is no gap.
+            let kinds =
+                topology.services.iter().filter(|service| service.tier == tier.name).map(|service| service.kind);
+            if let Some((target, why)) = why_not
+                && kinds.into_iter().all(|kind| fault.about().fits(kind))
+            {
+                self.gap(format!("{fault} {target}"), why);
+            }
+        }
+    }
+
+    /// The database loses its primary so often in all: that is how sure the certificate can be.
+    fn failovers(&mut self, tiers: &[TierShape], failovers: u32) {
+        let Some(database) = tiers.iter().find(|tier| tier.has_roles && tier.nodes >= 2) else { return };
+        let target = Target::InTier(Selector::Primary, database.name.clone());
+        let kill = self.drill.steps.iter_mut().find(|step| step.fault == Fault::Kill && step.target == target);
+        if let Some(kill) = kill {
+            kill.repeat = kill.repeat.max(failovers);
+        }
+    }
+}
+
+/// How many failovers without a loss are needed to say that fewer than this share lose an order, with 95 % confidence:
+/// the rule of three (Hanley and Lippman-Hand 1983).
+pub fn failovers_for(bound_percent: f64) -> u32 {
+    if bound_percent > 0.0 { (300.0 / bound_percent).ceil() as u32 } else { u32::MAX }
+}
+
+/// Whom of a tier a fault is tried on: where there are roles, each of them; all, where it is about all of them.
+fn selectors(fault: &Fault, tier: &TierShape) -> Vec<Selector> {
+    match fault {
+        Fault::RollingRestart(_) => vec![Selector::All],
+        Fault::ReplayPause | Fault::ReplicationCut => vec![Selector::Standby],
+        Fault::LongTransaction | Fault::Checkpoint => vec![Selector::Primary],
+        _ if tier.has_roles => vec![Selector::Primary, Selector::Standby],
+        _ => vec![Selector::One],
+    }
+}
