@@ -109,8 +109,7 @@ fn a_seat_and_a_voucher_are_somebodys_once() {
         let (status, refused) = shop.order("BBBBB", json!({"seat": "A1"})).await;
         assert_eq!((status, text(&refused).as_str()), (400, taken));
         assert_eq!(shop.order("CCCCC", json!({"voucher": "ONCE"})).await.0, 201);
-        let used =
-            r#"{"positions":[{"voucher":["This voucher code has already been used the maximum number of times."]}]}"#;
+        let used = r#"{"positions":[{"voucher":["The voucher has already been used the maximum number of times."]}]}"#;
         let (status, refused) = shop.order("DDDDD", json!({"voucher": "ONCE"})).await;
         assert_eq!((status, text(&refused).as_str()), (400, used));
         for code in ["AAAAA", "CCCCC"] {

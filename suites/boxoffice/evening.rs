@@ -1,6 +1,6 @@
 //! One evening: the shop is opened, buyers come for a few seconds, everything is read, and the judges judge.
 
-use crate::final_read::{self, OBSERVES};
+use crate::final_read::{self, OBSERVES, Watched};
 use crate::hardship::{Split, pause_replay, resume_replay};
 use crate::house::{Account, House, root};
 use firedrill_boxoffice::{Bug, Item as Product, Node as Web, Quota, Stock};
@@ -25,13 +25,16 @@ use tokio::sync::mpsc;
 const RATE_PER_S: f64 = 40.0;
 
 /// How long they become due.
-const LENGTH: Duration = Duration::from_secs(4);
+const LENGTH: Duration = Duration::from_secs(3);
 
 /// How long the operations under way may take then: longer than any buyer's patience.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Tickets of the rush: a third of those that are asked for.
-const RUSH_TICKETS: i64 = 30;
+/// Tickets of the rush: half of those that are asked for.
+const RUSH_TICKETS: i64 = 40;
+
+/// Weight of the rush, beside 1 of the tickets without end.
+const RUSH_WEIGHT: u32 = 2;
 
 /// Records of an evening are some thousands.
 const RECORDS_MAX: usize = 1 << 17;
@@ -43,6 +46,27 @@ description: An order by the API, which its buyer looks up as soon as it is conf
 steps:
   - order: {}
   - look-up: {group: look}
+  - look-up: {group: look elsewhere, elsewhere: true}
+";
+
+/// An order of a seat that many want, which some give back.
+const SEATED: &str = "\
+name: seated
+description: A paid order of one of eight seats; a quarter of them is given back.
+steps:
+  - order: {paid: true, claim: {seats: [A1, A2, A3, A4, A5, A6, A7, A8]}}
+  - wait: {min_ms: 100, max_ms: 500}
+  - cancel: {share_percent: 25}
+";
+
+/// An order with a voucher that many have, which some give back.
+const VOUCHED: &str = "\
+name: vouched
+description: An order with one of six vouchers, each good for one; a quarter of them is given back.
+steps:
+  - order: {claim: {vouchers: [LAST1, LAST2, LAST3, LAST4, LAST5, LAST6]}}
+  - wait: {min_ms: 100, max_ms: 500}
+  - cancel: {share_percent: 25}
 ";
 
 /// What was judged.
@@ -76,6 +100,8 @@ pub(crate) fn stock() -> Stock {
     stock.items.push(Product { id: 2, name: "Rush".to_owned(), price_cents: 4_900 });
     stock.quotas.push(Quota { id: 2, name: "rush".to_owned(), size: Some(RUSH_TICKETS), items: vec![2] });
     stock
+        .with_seats((1..=8).map(|number| format!("A{number}")))
+        .with_vouchers((1..=6).map(|number| format!("LAST{number}")), 1)
 }
 
 /// Spends an evening.
@@ -107,12 +133,14 @@ async fn spend(house: &House, bug: Option<Bug>, seed: u64) -> Judged {
         RunId::new(format!("boxoffice-{}-{seed}", bug.map_or_else(|| "correct".to_owned(), |bug| bug.to_string())));
     recorder.record(Event::Run(header(&run, bug, seed)));
     let observer = Observer::start(&house.stack, recorder.clone());
+    let folder = tempfile::tempdir().expect("a folder for the logs");
+    let watched = Watched::start(&house.stack, folder.path(), &recorder).await;
     let begin = Instant::now();
     buy(&nodes, &run, seed, clock, &recorder, records).await;
     if bug == Some(Bug::LaggingReads) {
         resume_replay(house).await;
     }
-    final_read::read(&house.stack, &recorder).await;
+    watched.finish(&house.stack, &recorder).await;
     let samples = observer.samples();
     drop((observer, nodes, shop));
     let mut events = Vec::new();
@@ -187,7 +215,9 @@ fn target(nodes: &[Web]) -> Target {
     let entry =
         |(number, node): (usize, &Web)| Entry { name: name(number), addr: node.address(), scheme: Scheme::Http };
     let items = stock.items.iter();
-    let items = items.map(|item| (Item { id: item.id.unsigned_abs(), price_cents: item.price_cents }, 1));
+    let items = items.zip([1, RUSH_WEIGHT]);
+    let items =
+        items.map(|(item, weight)| (Item { id: item.id.unsigned_abs(), price_cents: item.price_cents }, weight));
     Target {
         entries: (1..).zip(nodes).map(entry).collect(),
         host_header: "localhost".to_owned(),
@@ -199,13 +229,16 @@ fn target(nodes: &[Web]) -> Target {
     }
 }
 
-/// What buyers do, by weight: order, order and look it up, order and come to the door with a copy of the ticket.
+/// What buyers do, by weight: order, look it up, come to the door with a copy of the ticket, fight for seats and
+/// vouchers and give them back.
 fn walked() -> Vec<(Journey, u32)> {
     let folder = root().join("fixtures/journeys");
     let files = Mix::Several([("order-api".to_owned(), 2), ("check-in".to_owned(), 1)].into());
     let mut journeys = journeys::read(&folder, &files).expect("the journeys of the repository");
-    let looked_up = Journey::parse(&Source::new("looked-up", LOOKED_UP)).expect("a journey");
-    journeys.push((looked_up, 1));
+    let own = [("looked-up", LOOKED_UP, 1), ("seated", SEATED, 2), ("vouched", VOUCHED, 2)];
+    journeys.extend(own.map(|(name, text, weight)| {
+        (Journey::parse(&Source::new(name, text)).unwrap_or_else(|error| panic!("{error}")), weight)
+    }));
     journeys
 }
 

@@ -4,16 +4,22 @@
 
 use firedrill_core::history::{Event, LogLines, QuotaSeen, Subject};
 use firedrill_core::ids::NodeName;
-use firedrill_engine::ledger;
+use firedrill_engine::ledger::{self, Known, leftovers};
+use firedrill_engine::logs::LogFollower;
+use firedrill_engine::onlooker::{self, Onlooker};
 use firedrill_engine::recorder::Recorder;
 use firedrill_engine::stack::Stack;
 use firedrill_load::{Entry, Target};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 /// What an evening looks at besides orders, quotas and roles: what is missing of it then is unknown.
-pub(crate) const OBSERVES: &[Subject] = &[Subject::QuotasSeen, Subject::Logs];
+pub(crate) const OBSERVES: [Subject; 6] =
+    [Subject::Books, Subject::Entries, Subject::Invoices, Subject::Leftovers, Subject::Logs, Subject::QuotasSeen];
+
+/// How long work that was begun may take to be ended: the shop does everything before it answers.
+const LEFTOVERS_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a standby may take to replay what the primary has.
 const CAUGHT_UP_DEADLINE: Duration = Duration::from_secs(20);
@@ -24,16 +30,44 @@ const ASKED_EVERY: Duration = Duration::from_millis(200);
 /// The node whose log the shop writes.
 const SHOP_LOG: &str = "boxoffice";
 
-/// Reads all databases into the history.
-pub(crate) async fn read(stack: &Stack, recorder: &Recorder) {
-    // A standby that never catches up differs from the primary, and is found as such.
-    let _ = ledger::wait_caught_up(stack, CAUGHT_UP_DEADLINE).await;
-    ledger::read_all(stack, recorder, &HashSet::new()).await;
+/// What the engine reads of the databases while buyers buy: invoices, counts of the quotas, logs.
+pub(crate) struct Watched {
+    onlooker: Onlooker,
+    logs: LogFollower,
+}
+
+impl Watched {
+    /// Begins.
+    pub(crate) async fn start(stack: &Stack, folder: &Path, recorder: &Recorder) -> Self {
+        // The shop's own word is asked for here: its web nodes are none of the stack's.
+        let nobody = onlooker::Event {
+            organizer: String::new(),
+            event: String::new(),
+            token: String::new(),
+            quotas: Vec::new(),
+        };
+        let onlooker = Onlooker::start(stack, nobody, recorder, &Known::default());
+        let logs = LogFollower::start(stack, folder, recorder).await.expect("the logs can be followed");
+        Self { onlooker, logs }
+    }
+
+    /// Ends, and reads all databases into the history.
+    pub(crate) async fn finish(self, stack: &Stack, recorder: &Recorder) {
+        drop(self.onlooker);
+        // The tables are new every evening: nothing in them is from before.
+        let known = Known::default();
+        leftovers::wait_and_record(stack, recorder, &known, LEFTOVERS_DEADLINE).await;
+        // A standby that never catches up differs from the primary, and is found as such.
+        let _ = ledger::wait_caught_up(stack, CAUGHT_UP_DEADLINE).await;
+        ledger::read_all(stack, recorder, &known).await;
+        self.logs.finish();
+    }
 }
 
 /// Asks the shop, through its entry points in turn, what is left of its quotas, for ever.
 pub(crate) async fn watch_quotas(target: Target, token: String, quotas: Vec<u64>, recorder: Recorder) {
-    let client = reqwest::Client::new();
+    // Never through the host's proxy: the shop is on 127.0.0.1.
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let mut ticks = tokio::time::interval(ASKED_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for entry in target.entries.iter().cycle() {

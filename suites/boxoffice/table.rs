@@ -11,7 +11,7 @@ const HEAD: &str = "\
     FIREDRILL_WRITE=1 cargo test --test boxoffice
 
 writes this table. A small shop (`fixtures/boxoffice`) sells over a real PostgreSQL and its standbys; with one bug
-switched on at a time the load buys from it for four seconds, everything is read, and the checkers judge. A bug bites
+switched on at a time the load buys from it for three seconds, everything is read, and the checkers judge. A bug bites
 every fifth time that it can, and nothing is left to chance. Without a bug the same shop is judged twenty times, and
 everything must pass each time.
 
@@ -25,7 +25,7 @@ databases, and the judging.
 /// What became of one bug.
 pub(crate) struct Row {
     pub(crate) bug: Bug,
-    /// None where its checker does not exist yet.
+    /// None where its checker did not find it.
     pub(crate) caught_by: Option<String>,
     pub(crate) also: Vec<String>,
     pub(crate) finding: String,
@@ -35,8 +35,8 @@ pub(crate) struct Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { bug, caught_by, also, finding, took } = self;
-        let waits = || format!("(waits for `{}`)", bug.checker());
-        let caught_by = caught_by.as_ref().map_or_else(waits, |name| format!("`{name}`"));
+        let nobody = || format!("not by `{}`", bug.checker());
+        let caught_by = caught_by.as_ref().map_or_else(nobody, |name| format!("`{name}`"));
         let also: Vec<String> = also.iter().map(|name| format!("`{name}`")).collect();
         let (about, finding) = (cell(bug.about()), cell(finding));
         write!(f, "| `{bug}` | {about} | {caught_by} | {} | {finding} | {:.1} |", also.join(", "), took.as_secs_f64())
