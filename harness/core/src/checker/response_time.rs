@@ -25,19 +25,18 @@ const QUESTION: Question = Question {
 /// The checker.
 pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let promised = &evidence.sla.response_time;
-    let operations = &evidence.history.operations;
-    let mut all = Durations::of(operations.iter().map(|(_, op)| op.latency_ms()));
+    let times = Times::of(evidence);
+    let mut all = Durations::of(times.all_ms);
     if all.is_empty() {
         return QUESTION.unknown("no purchase was made");
     }
     let (p50_ms, p90_ms, p99_ms) = (all.percentile_ms(50.0), all.percentile_ms(90.0), all.percentile_ms(99.0));
     let (max_ms, count) = (all.max_ms(), all.len());
     drop(all);
-    let steady_ops = operations.iter().filter(|(_, op)| is_steady(op, &evidence.windows));
-    let mut steady = Durations::of(steady_ops.map(|(_, op)| op.latency_ms()));
+    let mut steady = Durations::of(times.steady_ms);
     let mut service = Durations::of(evidence.history.purchases_ms());
     let steady_p99_ms = steady.percentile_ms(99.0);
-    let mut findings = late(evidence);
+    let mut findings = if max_ms > promised.max_ms { late(evidence) } else { Vec::new() };
     if let Some(limit_ms) = promised.steady_p99_ms.filter(|limit_ms| steady_p99_ms > *limit_ms) {
         let text = format!(
             "99th percentile of {} steady purchases is {steady_p99_ms:.0} ms, promised {limit_ms:.0} ms",
@@ -68,12 +67,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("service_p99_ms", service.percentile_ms(99.0)),
         ("service_max_ms", service.max_ms()),
     ]);
-    for (phase, mut times) in by_phase(evidence) {
+    for (phase, times_ms) in [(Phase::Fault, times.fault_ms), (Phase::Recovery, times.recovery_ms)] {
+        let mut times = Durations::of(times_ms);
         for (name, value) in [("p50", times.percentile_ms(50.0)), ("p99", times.percentile_ms(99.0))] {
             numbers.insert(format!("{}_{name}_ms", phase.name()), value);
         }
     }
-    if let Some(worst) = worst_second(evidence) {
+    if let Some(worst) = worst_second(&times.seconds) {
         numbers.insert("worst_second_mean_ms".to_owned(), worst.mean_ms);
         numbers.insert("worst_second_at_s".to_owned(), worst.at_s);
         numbers.insert("worst_second_times_steady".to_owned(), worst.mean_ms / steady.percentile_ms(50.0).max(1.0));
@@ -90,6 +90,52 @@ fn is_steady(op: &Op, windows: &[Window]) -> bool {
 /// Seconds that are told apart, at most: twelve days.
 const SECONDS_MAX: usize = 1 << 20;
 
+/// How long purchases took, in milliseconds, gathered in one pass: there may be ten millions of them.
+struct Times {
+    all_ms: Vec<f64>,
+    /// Of those that met no fault's window.
+    steady_ms: Vec<f64>,
+    /// Of those that were due with a fault in force.
+    fault_ms: Vec<f64>,
+    /// Of those that were due between its undo and the end of its window.
+    recovery_ms: Vec<f64>,
+    /// By the second in which they were due: the sum, and how many.
+    seconds: Vec<(f64, u32)>,
+}
+
+impl Times {
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let (operations, windows, demand) = (&evidence.history.operations, &evidence.windows, &evidence.demand);
+        let length_s = (demand.end.ms_since(demand.begin) / 1e3) as usize;
+        let last = length_s.min(SECONDS_MAX);
+        let mut times = Self {
+            all_ms: Vec::with_capacity(operations.len()),
+            steady_ms: Vec::with_capacity(operations.len()),
+            fault_ms: Vec::new(),
+            recovery_ms: Vec::new(),
+            seconds: vec![(0.0, 0); last + 1],
+        };
+        for (_, op) in operations.iter() {
+            let ms = op.latency_ms();
+            times.all_ms.push(ms);
+            if is_steady(op, windows) {
+                times.steady_ms.push(ms);
+            } else {
+                match Phase::of(windows, op.intended) {
+                    Phase::Steady => {}
+                    Phase::Fault => times.fault_ms.push(ms),
+                    Phase::Recovery => times.recovery_ms.push(ms),
+                }
+            }
+            let at_s = usize::try_from(op.intended.0.saturating_sub(demand.begin.0) / 1_000_000_000).unwrap_or(last);
+            let (sum_ms, count) = &mut times.seconds[at_s.min(last)];
+            *sum_ms += ms;
+            *count += 1;
+        }
+        times
+    }
+}
+
 /// The second of the run that was worst for its buyers.
 struct Worst {
     /// Its begin, in seconds since that of the load.
@@ -99,37 +145,11 @@ struct Worst {
 }
 
 /// The second whose purchases took longest on the mean: what an hour's percentile hides.
-fn worst_second(evidence: &Evidence<'_>) -> Option<Worst> {
-    let begin = evidence.demand.begin;
-    let length_s = evidence.demand.end.ms_since(begin) / 1e3;
-    let mut seconds = vec![(0.0, 0u32); (length_s as usize).min(SECONDS_MAX) + 1];
-    let last = seconds.len() - 1;
-    for (_, op) in evidence.history.operations.iter() {
-        let at_s = usize::try_from(op.intended.0.saturating_sub(begin.0) / 1_000_000_000).unwrap_or(last);
-        let (sum_ms, count) = &mut seconds[at_s.min(last)];
-        *sum_ms += op.latency_ms();
-        *count += 1;
-    }
-    let due = seconds.into_iter().enumerate().filter(|(_, (_, count))| *count > 0);
-    let means = due.map(|(at_s, (sum_ms, count))| (at_s, sum_ms / f64::from(count)));
+fn worst_second(seconds: &[(f64, u32)]) -> Option<Worst> {
+    let due = seconds.iter().enumerate().filter(|(_, (_, count))| *count > 0);
+    let means = due.map(|(at_s, (sum_ms, count))| (at_s, sum_ms / f64::from(*count)));
     let (at_s, mean_ms) = means.max_by(|a, b| a.1.total_cmp(&b.1))?;
     Some(Worst { at_s: at_s as f64, mean_ms })
-}
-
-/// How long the purchases took that were due with a fault in force, and between its undo and the end of its window.
-fn by_phase(evidence: &Evidence<'_>) -> [(Phase, Durations); 2] {
-    let mut times_ms = [Vec::new(), Vec::new()];
-    if !evidence.windows.is_empty() {
-        for (_, op) in evidence.history.operations.iter() {
-            match Phase::of(&evidence.windows, op.intended) {
-                Phase::Steady => {}
-                Phase::Fault => times_ms[0].push(op.latency_ms()),
-                Phase::Recovery => times_ms[1].push(op.latency_ms()),
-            }
-        }
-    }
-    let [fault, recovery] = times_ms.map(Durations::of);
-    [(Phase::Fault, fault), (Phase::Recovery, recovery)]
 }
 
 /// Purchases that took longer than promised, slowest first, as one finding.

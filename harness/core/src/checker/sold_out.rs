@@ -101,13 +101,13 @@ fn stranded(quotas: &BTreeMap<u64, Quota<'_>>, largest: u64, evidence: &Evidence
         return None;
     }
     let authority = evidence.history.authority()?;
-    let sizes = evidence.history.baskets.map(|basket| basket.count() as u64);
-    let returns = evidence.history.beside.returns.keys();
-    let returned = returns.filter_map(|op| evidence.history.operations.get(*op));
-    let given_back: u64 = returned.map(|op| sizes[op.basket.0 as usize]).sum();
     let limited = quotas.values().filter(|quota| quota.size.is_some());
     let left = limited.map(|quota| {
         let last = quota.rows.iter().rev().find(|row| row.source == authority.source)?;
+        let tickets = tickets(quota, evidence);
+        let returns = evidence.history.beside.returns.keys();
+        let returned = returns.filter_map(|op| evidence.history.operations.get(*op));
+        let given_back: u64 = returned.map(|op| tickets[op.basket.0 as usize]).sum();
         Some(last.size?.saturating_sub(last.sold).saturating_sub(given_back))
     });
     let left = left.collect::<Option<Vec<u64>>>()?.into_iter().min()?;

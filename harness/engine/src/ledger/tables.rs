@@ -14,7 +14,7 @@ const ORDERS: &str = "\
     select o.code, o.api_meta ->> 'hid', o.status, (o.total * 100)::int8, coalesce(o.email, ''), \
            coalesce(f.cents, 0), coalesce(t.cents, 0), coalesce(y.cents, 0), \
            coalesce(l.placed, 0), coalesce(l.paid, 0), \
-           p.id::int8, p.item_id::int8, (p.price * 100)::int8, p.secret, p.canceled, coalesce(c.entries, 0) \
+           p.id::int8, p.item_id::int8, (p.price * 100)::int8, p.secret, p.canceled, coalesce(c.entries, 0), o.id::int8 \
       from pretixbase_order o \
       left join (select order_id, (sum(value) * 100)::int8 as cents from pretixbase_orderfee \
                   where not canceled group by order_id) f on f.order_id = o.id \
@@ -120,20 +120,22 @@ pub async fn read(
 /// # Errors
 /// That of the database.
 pub async fn orders(client: &Client, source: &NodeName, recorder: &Recorder, known: &Known) -> Result<usize, Error> {
-    let mut current: Option<LedgerRow> = None;
+    // By its key and not by its code: two orders with one code are two.
+    let mut current: Option<(i64, LedgerRow)> = None;
     let mut count = 0;
     for row in client.query(ORDERS, &[]).await? {
         let code: String = row.get(0);
         if known.codes.contains(&code) {
             continue;
         }
-        if current.as_ref().is_none_or(|order| order.code != code) {
-            if let Some(order) = current.take() {
+        let id: i64 = row.get(16);
+        if current.as_ref().is_none_or(|(before, _)| *before != id) {
+            if let Some((_, order)) = current.take() {
                 recorder.record(Event::Ledger(order));
             }
             count += 1;
         }
-        let order = current.get_or_insert_with(|| order(source, code, &row));
+        let (_, order) = current.get_or_insert_with(|| (id, order(source, code, &row)));
         if let Some(position) = position(&row) {
             if let Some(books) = order.books.as_mut().filter(|_| !position.canceled) {
                 books.lines_cents += position.price_cents;
@@ -141,7 +143,7 @@ pub async fn orders(client: &Client, source: &NodeName, recorder: &Recorder, kno
             order.positions.push(position);
         }
     }
-    if let Some(order) = current {
+    if let Some((_, order)) = current {
         recorder.record(Event::Ledger(order));
     }
     Ok(count)
