@@ -17,9 +17,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-/// The broker gives a task that a lost worker had taken to another one after its visibility time-out, 60 s in the
-/// reference topology, for which Celery looks every 10 s; then the task has to be done.
-pub const DEADLINE: Duration = Duration::from_secs(80);
+/// A task that a lost worker had taken is given to another one after the broker's visibility time-out, 60 s in the
+/// reference topology. A worker looks for such tasks at every tenth of its rounds of 10 s (kombu 5.6.2,
+/// `transport/redis.py`, `QoS.restore_visible`), hence up to 100 s later; then the task has to be done.
+pub const DEADLINE: Duration = Duration::from_secs(175);
 
 /// How often is counted while something is left.
 const PERIOD: Duration = Duration::from_secs(1);
