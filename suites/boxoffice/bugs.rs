@@ -1,7 +1,7 @@
 //! Every bug is found by its checker, and the correct shop is never accused.
 
 use crate::evening::{Judged, evening};
-use crate::house::house;
+use crate::house::{House, house};
 use crate::table::{self, Row};
 use firedrill_boxoffice::Bug;
 use firedrill_core::verdict::{Conclusion, Judgement};
@@ -17,7 +17,7 @@ fn may_fail_too(bug: Bug) -> &'static [&'static str] {
         Bug::AcknowledgeBeforeCommit => &["oversell", "reads", "door", "quota_reads", "claims", "unique"],
         Bug::RetryMakesSecondOrder => &["conservation", "unique", "claims", "availability", "sold_out"],
         // The twin has a ticket that was confirmed to nobody, and no log of its own.
-        Bug::SameCodeTwice => &["oversell", "unique", "quota_reads", "claims"],
+        Bug::SameCodeTwice => &["oversell", "unique", "money", "quota_reads", "claims"],
         // Two buyers hold one order, and whose order is shown to another holds none: no count of theirs is right.
         Bug::WrongBuyersPage => {
             &["conservation", "oversell", "unique", "reads", "door", "quota_reads", "claims", "sold_out"]
@@ -50,16 +50,24 @@ fn may_fail_too(bug: Bug) -> &'static [&'static str] {
     }
 }
 
+/// In this order, because the last bug is a split of the database, which its nodes still speak of in the evening after.
 #[test]
-fn every_bug_is_found_by_its_checker() {
+fn the_correct_shop_is_never_accused_and_every_bug_is_found_by_its_checker() {
     let house = house();
+    if std::env::var_os("FIREDRILL_BUGS").is_none() {
+        correct_evenings(&house);
+    }
+    every_bug(&house);
+}
+
+fn every_bug(house: &House) {
     let only = std::env::var("FIREDRILL_BUGS").unwrap_or_default();
     let only: Vec<Bug> =
         only.split(',').filter(|name| !name.is_empty()).map(|name| name.parse().expect("a bug")).collect();
     let mut rows = Vec::new();
     let mut wrong = Vec::new();
     for bug in Bug::iter().filter(|bug| only.is_empty() || only.contains(bug)) {
-        let judged = evening(&house, Some(bug), 1);
+        let judged = evening(house, Some(bug), 1);
         let row = row(bug, &judged);
         println!("{row}");
         wrong.extend(complaint(bug, &judged));
@@ -71,11 +79,9 @@ fn every_bug_is_found_by_its_checker() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-#[test]
-fn the_correct_shop_is_never_accused() {
-    let house = house();
+fn correct_evenings(house: &House) {
     for seed in 1..=CORRECT_EVENINGS {
-        let judged = evening(&house, None, seed);
+        let judged = evening(house, None, seed);
         let took = judged.took.as_secs_f64();
         println!("evening {seed:>2}: {:?} in {took:.1} s, {:?}", judged.verdict.conclusion, judged.verdict.totals);
         assert_eq!(judged.verdict.conclusion, Conclusion::Certified, "evening {seed}\n{}", judged.text());
