@@ -134,6 +134,8 @@ pub(super) fn plant(story: &mut Story, anomaly: Anomaly, victim: u64) {
     let scanned_ms = scanned_at.as_ms() as u64;
     match anomaly {
         Anomaly::WrongBuyer => {
+            // Whoever looks again would be shown somebody else's order too.
+            forget(story, victim);
             let orders = story.of_op(victim).filter_map(|attempt| attempt.order.as_mut());
             orders.for_each(|order| order.email = "somebody@else.example.org".to_owned());
         }
