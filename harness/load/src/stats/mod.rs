@@ -12,7 +12,7 @@ pub use timing::{Figures, Percentiles, Timing};
 use crate::journey::Ending;
 use crate::model::watch::{LATE_MS, Progress};
 use crate::operation::Ended;
-use firedrill_core::history::{At, Attempt, AttemptKind, Outcome, RejectReason};
+use firedrill_core::history::{At, Attempt, AttemptKind, Outcome};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -198,7 +198,7 @@ impl Stats {
                 inner.answered(Answer { began: attempt.started, ended: attempt.ended });
             }
             // "Sold out" is an answer: the shop serves, it only has nothing left.
-            Outcome::Rejected(RejectReason::SoldOut | RejectReason::Taken) => {
+            Outcome::Rejected(reason) if reason.is_gone() => {
                 inner.answered(Answer { began: attempt.started, ended: attempt.ended });
             }
             Outcome::Rejected(_) | Outcome::Passed | Outcome::Pending => {}
@@ -216,7 +216,7 @@ impl Stats {
         match ending {
             Ending::Acknowledged => inner.acknowledged += 1,
             Ending::Visited => {}
-            Ending::Rejected(RejectReason::SoldOut | RejectReason::Taken) => inner.sold_out += 1,
+            Ending::Rejected(reason) if reason.is_gone() => inner.sold_out += 1,
             Ending::Rejected(_) => {
                 inner.rejected += 1;
                 inner.error(now);

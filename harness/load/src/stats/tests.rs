@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::operation::Times;
+use firedrill_core::history::RejectReason;
 use firedrill_core::ids::{BuyerId, OpId};
 use rstest::rstest;
 
