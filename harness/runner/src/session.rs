@@ -1,6 +1,7 @@
 //! A session: one booted stack, from the first container to the last one removed.
 
 use crate::rundir::{RunDir, RunDirError};
+use firedrill_core::drill::profile::{Gap, not_covered};
 use firedrill_core::history::{At, Event, Subject};
 use firedrill_core::ids::RunId;
 use firedrill_core::load::{Load, Mix};
@@ -374,7 +375,7 @@ impl Session {
             images: self.images.clone(),
             nodes: nodes.collect(),
             boot: self.boot.clone(),
-            not_covered: firedrill_core::drill::profile::not_covered(&self.stack.topology.tiers()),
+            not_covered: not_covered(&self.stack.topology.tiers()).iter().map(Gap::to_string).collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::args::{CertifyArgs, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::{home, progress};
 use anyhow::Context;
-use firedrill_core::drill::matrix::{Gap, Matrix, failovers_for};
+use firedrill_core::drill::matrix::{Matrix, failovers_for};
 use firedrill_core::drill::{Drill, Written};
 use firedrill_core::ids::RunId;
 use firedrill_core::sla::Sla;
@@ -37,8 +37,8 @@ pub(crate) fn plan(args: &CertifyArgs) -> Result<Exit, Failure> {
         let times = if step.repeat == 1 { String::new() } else { format!(", {} times", step.repeat) };
         println!("  {:>2}. {} {}{times}", index + 1, step.fault, step.target);
     }
-    for Gap { what, why } in &matrix.gaps {
-        println!("not covered: {what}: {why}");
+    for gap in &matrix.gaps {
+        println!("not covered: {gap}");
     }
     let (steps, minutes) = (drill.schedule().count(), matrix.estimate().as_secs().div_ceil(60));
     println!("{steps} faults, about {minutes} min with images cached");

@@ -6,8 +6,8 @@
 //! be shown. What is left out is named with the reason: a tier of one node, a fault that the topology cannot have, one
 //! that no redundancy answers.
 
-use super::profile::{TierShape, not_covered, smoke};
-use super::{Drill, Load, Step};
+use super::profile::{Gap, TierShape, not_covered, smoke};
+use super::{Drill, Step};
 use crate::fault::{Fault, Selector, Target};
 use crate::topology::Topology;
 use serde::{Deserialize, Serialize};
@@ -59,15 +59,6 @@ const AROUND: Duration = Duration::from_secs(60);
 /// Measured in the same place: a step of the certification, from steady to whole again.
 const STEP: Duration = Duration::from_secs(17);
 
-/// Something that a certification does not try.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// What: a tier, or a fault on a target.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
-
 /// What a profile comes to on a topology.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
@@ -81,16 +72,11 @@ impl Matrix {
     /// Derives it. `failovers` is how often the primary of the database is lost in an `event`.
     pub fn derive(profile: Profile, topology: &Topology, failovers: u32) -> Self {
         let tiers = topology.tiers();
-        let single = |text: String| match text.split_once(": ") {
-            Some((what, why)) => Gap { what: what.to_owned(), why: why.to_owned() },
-            None => Gap { what: text, why: String::new() },
-        };
-        let gaps = not_covered(&tiers).into_iter().map(single).collect();
+        let gaps = not_covered(&tiers);
         if profile == Profile::Smoke {
             return Self { drill: smoke(&topology.name, &tiers), gaps };
         }
-        let drill = Drill { name: profile.to_string(), load: Load::default(), ..smoke(&topology.name, &tiers) };
-        let mut matrix = Self { drill: Drill { steps: Vec::new(), ..drill }, gaps };
+        let mut matrix = Self { drill: Drill::new(&profile.to_string(), &topology.name), gaps };
         for fault in Fault::all() {
             let is_weekly = WEEKLY.contains(&fault.name());
             let unanswered = UNANSWERED.iter().find(|(name, _)| *name == fault.name());

@@ -3,6 +3,8 @@
 use super::{Drill, Load, Step};
 use crate::fault::{Fault, Selector, Target};
 use crate::ids::TierName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A tier as a profile needs it: its name, how many nodes it has, and whether they have roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +19,30 @@ pub struct TierShape {
     pub single: Option<String>,
 }
 
-/// What `smoke` leaves out, in words: a tier of one node cannot lose any.
-pub fn not_covered(tiers: &[TierShape]) -> Vec<String> {
+/// Something that a certification does not try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// What: a tier, or a fault on a target.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+/// What every profile leaves out: a tier of one node cannot lose any.
+pub fn not_covered(tiers: &[TierShape]) -> Vec<Gap> {
     tiers
         .iter()
         .filter(|tier| tier.nodes < 2)
         .map(|tier| {
             let reason =
                 tier.single.as_deref().unwrap_or("a single point of failure, and the topology gives no reason");
-            format!("tier {} has one node and is not killed: {reason}", tier.name)
+            Gap { what: format!("tier {} has one node and is not killed", tier.name), why: reason.to_owned() }
         })
         .collect()
 }

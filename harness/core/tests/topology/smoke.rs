@@ -9,7 +9,7 @@ use std::time::Duration;
 fn check(tiers: &[TierShape]) -> String {
     let steps =
         smoke("t", tiers).steps.into_iter().map(|step| format!("{:?} {} x{}", step.fault, step.target, step.repeat));
-    steps.chain(not_covered(tiers)).collect::<Vec<_>>().join("\n")
+    steps.chain(not_covered(tiers).iter().map(ToString::to_string)).collect::<Vec<_>>().join("\n")
 }
 
 fn pretix_ha() -> Vec<TierShape> {
@@ -69,7 +69,7 @@ fn matrix(profile: Profile) -> String {
     assert_eq!(matrix.drill.check(), Ok(()));
     assert_eq!(matrix.drill.check_against(&topology), Ok(()));
     let steps = matrix.drill.steps.iter().map(|step| format!("{} {} x{}", step.fault, step.target, step.repeat));
-    let gaps = matrix.gaps.iter().map(|gap| format!("not: {}: {}", gap.what, gap.why));
+    let gaps = matrix.gaps.iter().map(|gap| format!("not: {gap}"));
     let minutes = format!("{} minutes", matrix.estimate().as_secs() / 60);
     steps.chain(gaps).chain([minutes]).collect::<Vec<_>>().join("\n")
 }
