@@ -57,17 +57,15 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("impossible", findings.len() as f64),
         ("too_many_orders", unknown.len() as f64),
     ]);
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if !unknown.is_empty() {
-        (Judgement::Unknown, format!("too many possible orders of the claims on {}", unknown.join(", ")))
-    } else if claims.is_empty() {
-        (Judgement::Pass, "nobody claimed a seat or a voucher in this run".to_owned())
-    } else {
-        (Judgement::Pass, format!("{operations} claims on {} seats or vouchers are linearizable", claims.len()))
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if !unknown.is_empty() {
+            (Judgement::Unknown, format!("too many possible orders of the claims on {}", unknown.join(", ")))
+        } else if claims.is_empty() {
+            (Judgement::Pass, "nobody claimed a seat or a voucher in this run".to_owned())
+        } else {
+            (Judgement::Pass, format!("{operations} claims on {} seats or vouchers are linearizable", claims.len()))
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
@@ -186,10 +184,6 @@ fn finding(name: &str, claims: &[Claim], evidence: &Evidence<'_>) -> Finding {
     let at = took().map(|claim| claim.completed).max().or(claims.first().map(|claim| claim.completed));
     let at = at.unwrap_or_default();
     let window = step::step_at(&evidence.windows, at);
-    let finding = Finding::new(text)
-        .with_at(at)
-        .with_step(window.map(|window| window.step))
-        .with_nodes(window.map(|window| window.nodes.clone()).unwrap_or_default())
-        .with_ops(told.iter().map(|claim| claim.op));
+    let finding = Finding::new(text).with_at(at).in_window(window).with_ops(told.iter().map(|claim| claim.op));
     finding.with_remedy("lock the thing in the transaction that sells it, and hold it UNIQUE among live tickets")
 }

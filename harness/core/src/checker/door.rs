@@ -88,15 +88,16 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         let text = format!("{twice_in_database} tickets have more than one admission in the database");
         findings.push(Finding::new(text).with_remedy(Wrong::AdmittedTwice.remedy()));
     }
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if scans.is_empty() {
-        (Judgement::Pass, "nobody came to the door in this run".to_owned())
-    } else {
-        (Judgement::Pass, format!("{tickets} tickets were shown {} times, and each admitted one person", scans.len()))
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if scans.is_empty() {
+            (Judgement::Pass, "nobody came to the door in this run".to_owned())
+        } else {
+            (
+                Judgement::Pass,
+                format!("{tickets} tickets were shown {} times, and each admitted one person", scans.len()),
+            )
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
@@ -135,10 +136,6 @@ fn finding(kind: Wrong, mut scans: Vec<&Scan>, evidence: &Evidence<'_>) -> Optio
     let some: Vec<&str> = scans.iter().take(EXAMPLES_MAX).map(|scan| scan.secret.as_str()).collect();
     let text = format!("{} tickets {}: {}", scans.len(), kind.in_words(), some.join(", "));
     let window = step::step_at(&evidence.windows, first.ended);
-    let finding = Finding::new(text)
-        .with_at(first.ended)
-        .with_step(window.map(|window| window.step))
-        .with_nodes(window.map(|window| window.nodes.clone()).unwrap_or_default())
-        .with_ops(scans.iter().map(|scan| scan.op));
+    let finding = Finding::new(text).with_at(first.ended).in_window(window).with_ops(scans.iter().map(|scan| scan.op));
     Some(finding.with_remedy(kind.remedy()))
 }

@@ -35,21 +35,19 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             .with_remedy("find the process that died in the middle of it, and let another finish its work")
     };
     let findings: Vec<Finding> = left.iter().map(finding).collect();
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if let Some(unread) = unread.first() {
-        let Leftover { node, what, detail, .. } = unread;
-        (Judgement::Unknown, format!("{what} on {node} could not be counted: {detail}"))
-    } else if !last.is_empty() {
-        let kinds: Vec<&str> = last.values().map(|leftover| leftover.what.as_str()).collect();
-        (Judgement::Pass, format!("nothing is left of {} kinds of work: {}", last.len(), kinds.join(", ")))
-    } else if evidence.history.observes(Subject::Leftovers) {
-        (Judgement::Unknown, "nobody counted what was left".to_owned())
-    } else {
-        (Judgement::Pass, "this run did not look at what was left".to_owned())
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if let Some(unread) = unread.first() {
+            let Leftover { node, what, detail, .. } = unread;
+            (Judgement::Unknown, format!("{what} on {node} could not be counted: {detail}"))
+        } else if !last.is_empty() {
+            let kinds: Vec<&str> = last.values().map(|leftover| leftover.what.as_str()).collect();
+            (Judgement::Pass, format!("nothing is left of {} kinds of work: {}", last.len(), kinds.join(", ")))
+        } else if evidence.history.observes(Subject::Leftovers) {
+            (Judgement::Unknown, "nobody counted what was left".to_owned())
+        } else {
+            (Judgement::Pass, "this run did not look at what was left".to_owned())
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 

@@ -76,15 +76,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("allowed", allowed as f64),
     ]);
     let findings = findings(never, unexpected, evidence);
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if !evidence.history.observes(Subject::Logs) {
-        (Judgement::Pass, "this run did not look at the logs".to_owned())
-    } else {
-        (Judgement::Pass, format!("0 unexpected lines; {expected} around faults, {allowed} known to be harmless"))
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if !evidence.history.observes(Subject::Logs) {
+            (Judgement::Pass, "this run did not look at the logs".to_owned())
+        } else {
+            (Judgement::Pass, format!("0 unexpected lines; {expected} around faults, {allowed} known to be harmless"))
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 

@@ -81,6 +81,13 @@ impl<'a> Evidence<'a> {
         Ok(Self { history: digest, windows, demand, books, sla })
     }
 
+    /// What has to be said before anything else: a damaged history leaves the question open, and the first finding
+    /// answers it.
+    pub(crate) fn decided_by(&self, findings: &[Finding]) -> Option<(Judgement, String)> {
+        let damage = self.damage().map(|damage| (Judgement::Unknown, damage));
+        damage.or_else(|| findings.first().map(|first| (Judgement::Fail, first.summary.clone())))
+    }
+
     /// Why the history cannot carry a pass, where it cannot: what is missing from it might be what was
     /// looked for.
     pub fn damage(&self) -> Option<String> {

@@ -77,18 +77,16 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         }
     }
     findings.extend(invoices(evidence));
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if !evidence.history.observes(Subject::Books) {
-        (Judgement::Pass, "this run did not look at the books of its orders".to_owned())
-    } else if !evidence.books.account.read || (money.rows < evidence.books.account.rows) {
-        let text = format!("the books of {} of {} orders were read", money.rows, evidence.books.account.rows);
-        (Judgement::Unknown, text)
-    } else {
-        (Judgement::Pass, format!("the books of all {} orders add up", money.rows))
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if !evidence.history.observes(Subject::Books) {
+            (Judgement::Pass, "this run did not look at the books of its orders".to_owned())
+        } else if !evidence.books.account.read || (money.rows < evidence.books.account.rows) {
+            let text = format!("the books of {} of {} orders were read", money.rows, evidence.books.account.rows);
+            (Judgement::Unknown, text)
+        } else {
+            (Judgement::Pass, format!("the books of all {} orders add up", money.rows))
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 

@@ -9,7 +9,7 @@
 use super::{Evidence, Question, numbers, step};
 use crate::digest::Op;
 use crate::history::{At, QuotaRow};
-use crate::ids::OpId;
+use crate::ids::{NodeName, OpId};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
 use std::collections::{BTreeMap, HashSet};
 
@@ -27,6 +27,13 @@ pub(super) struct Quota<'a> {
     pub(super) rows: Vec<&'a QuotaRow>,
     /// Largest size read; none if it was ever unlimited.
     pub(super) size: Option<u64>,
+}
+
+impl<'a> Quota<'a> {
+    /// What a database counted last.
+    pub(super) fn last_of(&self, source: &NodeName) -> Option<&'a QuotaRow> {
+        self.rows.iter().rev().copied().find(|row| row.source == *source)
+    }
 }
 
 /// All quotas that were read, by key.

@@ -156,7 +156,7 @@ impl Sold {
 fn foreign(quota: &Quota<'_>, evidence: &Evidence<'_>, tickets: &[u64]) -> (u64, u64) {
     let first = quota.rows.iter().find(|row| row.at <= evidence.demand.begin).map(|row| row.sold);
     let authority = evidence.history.authority();
-    let last = authority.and_then(|authority| quota.rows.iter().rev().find(|row| row.source == authority.source));
+    let last = authority.and_then(|authority| quota.last_of(&authority.source));
     let ours: u64 = evidence.books.ours.iter().map(|(basket, rows)| tickets[basket.0 as usize] * rows).sum();
     let in_the_end = last.map_or(u64::MAX / 4, |row| row.sold.saturating_sub(ours));
     (first.unwrap_or(0).min(in_the_end), in_the_end)

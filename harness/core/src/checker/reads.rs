@@ -104,15 +104,13 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         numbers.insert(format!("orders_{}", kind.name()), of_kind.len() as f64);
         findings.extend(finding(kind, &of_kind, evidence));
     }
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if looks.is_empty() {
-        (Judgement::Pass, "nobody looked at his order again in this run".to_owned())
-    } else {
-        (Judgement::Pass, format!("all {} looks at {looked_at} confirmed orders showed them", looks.len()))
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if looks.is_empty() {
+            (Judgement::Pass, "nobody looked at his order again in this run".to_owned())
+        } else {
+            (Judgement::Pass, format!("all {} looks at {looked_at} confirmed orders showed them", looks.len()))
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
@@ -143,10 +141,6 @@ fn finding(kind: Wrong, orders: &[Found], evidence: &Evidence<'_>) -> Option<Fin
     let (_, at, _) = *orders.first()?;
     let text = format!("{} confirmed orders {}", orders.len(), kind.in_words());
     let window = step::step_at(&evidence.windows, at);
-    let finding = Finding::new(text)
-        .with_at(at)
-        .with_step(window.map(|window| window.step))
-        .with_nodes(window.map(|window| window.nodes.clone()).unwrap_or_default())
-        .with_ops(orders.iter().map(|(_, _, op)| *op));
+    let finding = Finding::new(text).with_at(at).in_window(window).with_ops(orders.iter().map(|(_, _, op)| *op));
     Some(finding.with_remedy(kind.remedy()))
 }

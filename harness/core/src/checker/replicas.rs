@@ -73,18 +73,16 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     }
     let unread = unread(evidence, authority, &others);
     let compared = others.iter().filter(|read| read.complete).count();
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if !unread.is_empty() {
-        (Judgement::Unknown, format!("not read completely: {}", unread.join(", ")))
-    } else if others.is_empty() {
-        (Judgement::Pass, format!("one database, {}: nothing to compare", authority.source))
-    } else {
-        let text = format!("0 differences in {rows} orders between {} and {compared} others", authority.source);
-        (Judgement::Pass, text)
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if !unread.is_empty() {
+            (Judgement::Unknown, format!("not read completely: {}", unread.join(", ")))
+        } else if others.is_empty() {
+            (Judgement::Pass, format!("one database, {}: nothing to compare", authority.source))
+        } else {
+            let text = format!("0 differences in {rows} orders between {} and {compared} others", authority.source);
+            (Judgement::Pass, text)
+        }
+    });
     let numbers =
         numbers([("databases", 1.0 + others.len() as f64), ("rows", rows as f64), ("differences", differences as f64)]);
     QUESTION.answer(judgement, reason, findings, numbers)

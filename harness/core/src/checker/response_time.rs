@@ -168,10 +168,6 @@ fn late(evidence: &Evidence<'_>) -> Vec<Finding> {
         operations.len(),
     );
     let window = step::step_at(&evidence.windows, due);
-    let finding = Finding::new(text)
-        .with_at(due)
-        .with_ops(late.iter().map(|(_, op, _)| *op))
-        .with_step(window.map(|window| window.step))
-        .with_nodes(window.map(|window| window.nodes.clone()).unwrap_or_default());
+    let finding = Finding::new(text).with_at(due).with_ops(late.iter().map(|(_, op, _)| *op)).in_window(window);
     vec![finding]
 }

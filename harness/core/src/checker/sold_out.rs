@@ -51,17 +51,15 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         let remedy = "look for holds of purchases that failed, and for refusals that nothing was sold for";
         Finding::new(text).with_ops(sold_out(evidence).map(|(id, _)| id)).with_remedy(remedy)
     }));
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = findings.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if refused == 0 {
-        (Judgement::Pass, "nobody was told \"sold out\"".to_owned())
-    } else if false_answers.is_none() {
-        (Judgement::Unknown, format!("{refused} \"sold out\" answers, and no quota to compare them with"))
-    } else {
-        (Judgement::Pass, format!("0 of {refused} \"sold out\" answers were certainly false"))
-    };
+    let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
+        if refused == 0 {
+            (Judgement::Pass, "nobody was told \"sold out\"".to_owned())
+        } else if false_answers.is_none() {
+            (Judgement::Unknown, format!("{refused} \"sold out\" answers, and no quota to compare them with"))
+        } else {
+            (Judgement::Pass, format!("0 of {refused} \"sold out\" answers were certainly false"))
+        }
+    });
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
@@ -103,7 +101,7 @@ fn stranded(quotas: &BTreeMap<u64, Quota<'_>>, largest: u64, evidence: &Evidence
     let authority = evidence.history.authority()?;
     let limited = quotas.values().filter(|quota| quota.size.is_some());
     let left = limited.map(|quota| {
-        let last = quota.rows.iter().rev().find(|row| row.source == authority.source)?;
+        let last = quota.last_of(&authority.source)?;
         let tickets = tickets(quota, evidence);
         let returns = evidence.history.beside.returns.keys();
         let returned = returns.filter_map(|op| evidence.history.operations.get(*op));
@@ -126,7 +124,7 @@ struct Room {
 
 fn room(quota: &Quota<'_>, largest: u64, evidence: &Evidence<'_>) -> Option<Room> {
     let authority = evidence.history.authority()?;
-    let last = quota.rows.iter().rev().find(|row| row.source == authority.source)?;
+    let last = quota.last_of(&authority.source)?;
     let tickets = tickets(quota, evidence);
     let live = |(basket, rows): &(BasketId, u64)| tickets[basket.0 as usize] * rows;
     let ours: u64 = evidence.books.ours.iter().map(live).sum();

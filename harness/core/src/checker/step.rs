@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::fault::Phase;
 use crate::history::{At, FaultEvent, Observation, Role, RunHeader, Stage, StageEvent};
 use crate::ids::{NodeName, StepId, TierName};
-use crate::verdict::{Judgement, Recovery, StepVerdict};
+use crate::verdict::{Finding, Judgement, Recovery, StepVerdict};
 use std::collections::BTreeMap;
 
 /// Fewer purchases than this in a window say nothing about it.
@@ -119,6 +119,14 @@ fn window(events: &[&FaultEvent], stages: &[&StageEvent]) -> Option<Window> {
         proof: effective.map(|event| event.detail.clone()).unwrap_or_default(),
         void,
     })
+}
+
+impl Finding {
+    /// Names the step of a window and the nodes that were hit in it, if it falls into one.
+    pub(super) fn in_window(self, window: Option<&Window>) -> Self {
+        let nodes = window.map(|window| window.nodes.clone()).unwrap_or_default();
+        self.with_step(window.map(|window| window.step)).with_nodes(nodes)
+    }
 }
 
 /// The step whose window contains an instant.

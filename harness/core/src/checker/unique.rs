@@ -38,17 +38,16 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("invoice_readings", evidence.history.read.invoices.len() as f64),
         ("wrong_invoices", wrong_invoices as f64),
     ]);
-    let (judgement, reason) = if let Some(damage) = evidence.damage() {
-        (Judgement::Unknown, damage)
-    } else if let Some(first) = found.first() {
-        (Judgement::Fail, first.summary.clone())
-    } else if !evidence.books.account.read {
-        (Judgement::Unknown, "no complete final read of a primary: nothing to compare with".to_owned())
-    } else {
-        let acknowledged = evidence.books.account.acknowledged;
-        let text = format!("0 keys of {acknowledged} acknowledged orders and {} invoices were given twice", last.len());
-        (Judgement::Pass, text)
-    };
+    let (judgement, reason) = evidence.decided_by(&found).unwrap_or_else(|| {
+        if !evidence.books.account.read {
+            (Judgement::Unknown, "no complete final read of a primary: nothing to compare with".to_owned())
+        } else {
+            let acknowledged = evidence.books.account.acknowledged;
+            let text =
+                format!("0 keys of {acknowledged} acknowledged orders and {} invoices were given twice", last.len());
+            (Judgement::Pass, text)
+        }
+    });
     QUESTION.answer(judgement, reason, found, numbers)
 }
 
