@@ -146,7 +146,7 @@ impl Launch {
     /// Buyers who wait for arrivals, and the thread that paces them.
     fn open(&self, handle: &mut LoadHandle, curve: Curve, gaps: Gaps, journey: impl Journey) -> Result<(), StartError> {
         let settings = &self.shared.settings;
-        let (crew, desks) = Crew::new(settings.buyers);
+        let (crew, desks) = Crew::new(settings.buyers, self.shared.target.entries().len());
         let crew = Arc::new(crew);
         let journey = Arc::new(journey);
         handle.crew = Some(Arc::clone(&crew));
