@@ -57,3 +57,7 @@ bench-load *args:
 # one of them, in minutes.
 mutants *args="-f 'harness/core/src/checker/**'":
     cargo mutants -p firedrill-core {{args}} -- --lib --test checkers
+
+# Takes the certificate of a run as a sample (`just sample runs/ID smoke`), with pictures where there is a Chromium.
+sample run name:
+    bash reports/samples/take.sh {{run}} {{name}}

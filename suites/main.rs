@@ -5,6 +5,7 @@
 //! stack is whole.
 
 mod browser;
+mod common;
 mod guards;
 mod n_plus_one;
 mod quotas;

@@ -1,15 +1,14 @@
 //! The shop under test: booted by whoever needs it first, shared by all, removed when the process ends.
 
+pub(crate) use crate::common::agreement;
+use crate::common::{ToTestOutput, options};
 use crate::guards;
 use firedrill_core::drill::{Drill, Step};
 use firedrill_core::fault::Fault;
 use firedrill_core::sla::Sla;
-use firedrill_core::source::Source;
 use firedrill_core::verdict::{CheckResult, Conclusion, Judgement, Verdict};
-use firedrill_engine::progress::Progress;
 use firedrill_runner::rundir::new_run_id;
-use firedrill_runner::{Executed, RunDir, Session, SessionOptions};
-use std::path::{Path, PathBuf};
+use firedrill_runner::{Executed, RunDir, Session};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -31,21 +30,10 @@ pub(crate) fn shop() -> MutexGuard<'static, Shop> {
     SHOP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 impl Shop {
     fn boot() -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let options = SessionOptions {
-            topology_folder: root().join("topologies/pretix-ha"),
-            events: root().join("fixtures/events/pretix-ha.yaml"),
-            journeys: root().join("fixtures/journeys"),
-            runs: root().join("runs"),
-            guard_program: Some(env!("CARGO_BIN_EXE_firedrill").into()),
-        };
-        let booted = runtime.block_on(Session::boot(options, new_run_id(), &ToTestOutput));
+        let booted = runtime.block_on(Session::boot(options(), new_run_id(), &ToTestOutput));
         let mut session = booted.unwrap_or_else(|error| panic!("the stack cannot be booted: {error}"));
         if let Some(guard) = session.detach_guard() {
             guards::keep(guard);
@@ -64,7 +52,7 @@ impl Shop {
         let (_keep, never) = watch::channel(false);
         let replay = format!("cargo test --test suites # {}", drill.name);
         let run = self.session.drill(drill, sla, SEED, &replay, never, &ToTestOutput);
-        let Executed { dir, verdict, residue } =
+        let Executed { dir, verdict, residue, .. } =
             self.runtime.block_on(run).unwrap_or_else(|error| panic!("the drill cannot be run: {error}"));
         assert!(residue.is_empty(), "{} left on the nodes: {}", drill.name, residue.join("; "));
         Outcome { dir, verdict }
@@ -107,34 +95,4 @@ impl Outcome {
 pub(crate) fn lose(target: &str) -> Drill {
     let step = Step::new(Fault::Kill, target.parse().expect("a target"));
     Drill::new(&format!("lose {target}"), "pretix-ha").step(step)
-}
-
-/// An agreement of `fixtures/sla`.
-pub(crate) fn agreement(name: &str) -> Sla {
-    let path: PathBuf = root().join("fixtures/sla").join(format!("{name}.yaml"));
-    let text = std::fs::read_to_string(&path).expect("the agreement is there");
-    Sla::parse(&Source::new(path.display().to_string(), text)).expect("the agreement is valid")
-}
-
-/// Progress goes to the test's captured output.
-struct ToTestOutput;
-
-impl Progress for ToTestOutput {
-    fn begin(&self, task: &str) {
-        println!("{task} ...");
-    }
-
-    fn update(&self, task: &str, text: &str) {
-        if task == "boot" {
-            println!("{task}: {text}");
-        }
-    }
-
-    fn end(&self, task: &str, note: &str) {
-        println!("{task}: {note}");
-    }
-
-    fn note(&self, text: &str) {
-        println!("note: {text}");
-    }
 }

@@ -1,18 +1,24 @@
-//! Renders what a run came to: one HTML file for people, Markdown for a pull request, JUnit for a build
+//! Renders what a run, or a whole certification, came to: one HTML file for people, Markdown for a pull request, JUnit for a build
 //! server, JSON for programs, OpenMetrics for a monitoring, plain text for the terminal.
 //!
 //! Pure functions of a verdict, a manifest and a history: no clock, no network, no file system. The same
 //! input gives the same bytes, so a report can be made again from a stored run years later.
 
+pub mod annotations;
+pub mod certificate;
+pub mod history;
 pub mod html;
 pub mod json;
 pub mod junit;
+mod layout;
 pub mod markdown;
 pub mod openmetrics;
 mod plot;
 pub mod text;
+pub mod trend;
 mod units;
 
+use firedrill_core::certificate::Certificate;
 use firedrill_core::history::{At, History};
 use firedrill_core::ids::NodeName;
 use firedrill_core::manifest::Manifest;
@@ -43,6 +49,15 @@ pub struct ReportInput<'a> {
     pub one_in: u64,
     /// Log lines near faults, in any order; may be empty.
     pub log_excerpts: &'a [LogLine],
+}
+
+/// What the page of a certificate is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct CertificateInput<'a> {
+    /// What was concluded from all drills.
+    pub certificate: &'a Certificate,
+    /// The drills, in the order of [`Certificate::drills`]. One that is missing here has no section of its own.
+    pub drills: &'a [ReportInput<'a>],
 }
 
 /// A report could not be rendered. Every input that a run can produce renders; an error here is a defect.

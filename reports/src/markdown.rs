@@ -101,7 +101,8 @@ fn totals(out: &mut String, verdict: &Verdict) {
     out.push_str(&line);
 }
 
-fn judgement(judgement: Judgement) -> &'static str {
+/// A judgement; what is not good stands out.
+pub(crate) fn judgement(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Pass => "pass",
         Judgement::Unknown => "**unknown**",
@@ -110,13 +111,13 @@ fn judgement(judgement: Judgement) -> &'static str {
 }
 
 /// Writing to a string cannot fail; the one place that says so.
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
+pub(crate) fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(args);
     debug_assert!(written.is_ok(), "a string takes everything");
 }
 
 /// Foreign text in a cell or a line: nothing in it is markup.
-fn text(raw: &str) -> String {
+pub(crate) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for c in units::clean(raw).chars() {
         match c {

@@ -4,11 +4,11 @@
 
 use firedrill_core::verdict::{CheckResult, Conclusion, Gate, Judgement, StepVerdict, Verdict};
 
-type Labels = Vec<(&'static str, String)>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// The verdict as text, which ends with `# EOF` as the format asks for.
 pub fn render(verdict: &Verdict) -> String {
-    let mut metrics = Metrics { text: String::new(), run: of_run(verdict) };
+    let mut metrics = Metrics::new(of_run(verdict));
     metrics.one("certified", "1 where the run was certified", f64::from(verdict.conclusion == Conclusion::Certified));
     let totals = &verdict.totals;
     let outcomes = [
@@ -36,7 +36,7 @@ pub fn render(verdict: &Verdict) -> String {
     });
     metrics.many("check_number", "Numbers of the checks, units at the end of their names", numbers);
     steps(&mut metrics, &verdict.steps);
-    metrics.text + "# EOF\n"
+    metrics.end()
 }
 
 fn steps(metrics: &mut Metrics, steps: &[StepVerdict]) {
@@ -74,7 +74,8 @@ fn check(check: &CheckResult) -> (Labels, f64) {
     (vec![("check", check.checker.clone()), ("gate", gate.to_owned())], value(check.judgement))
 }
 
-fn value(judgement: Judgement) -> f64 {
+/// A judgement as a number.
+pub(crate) fn value(judgement: Judgement) -> f64 {
     match judgement {
         Judgement::Pass => 1.0,
         Judgement::Fail => 0.0,
@@ -100,28 +101,51 @@ fn of_run(verdict: &Verdict) -> Labels {
     ]
 }
 
-struct Metrics {
+/// Metrics in the order in which they are written.
+pub(crate) struct Metrics {
     text: String,
-    /// Labels of the run, which every metric has.
+    /// Labels that every metric has.
     run: Labels,
 }
 
 impl Metrics {
-    fn one(&mut self, name: &str, help: &str, value: f64) {
+    /// None yet.
+    pub(crate) fn new(all: Labels) -> Self {
+        Self { text: String::new(), run: all }
+    }
+
+    /// All of them, with the end that the format asks for.
+    pub(crate) fn end(self) -> String {
+        self.text + "# EOF\n"
+    }
+
+    /// What is known of something, in labels: its value is always 1.
+    pub(crate) fn info(&mut self, name: &str, help: &str, labels: Labels) {
+        self.text += &format!("# TYPE firedrill_{name} info\n# HELP firedrill_{name} {}\n", escaped(help));
+        self.sample(&format!("{name}_info"), &labels, 1.0);
+    }
+
+    /// A gauge with one sample.
+    pub(crate) fn one(&mut self, name: &str, help: &str, value: f64) {
         self.many(name, help, [(Labels::new(), value)]);
     }
 
-    fn many(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+    /// A gauge; a name that ends with `seconds` says its unit.
+    pub(crate) fn many(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         self.text += &format!("# TYPE firedrill_{name} gauge\n");
         if let Some((_, unit)) = name.rsplit_once('_').filter(|(_, unit)| *unit == "seconds") {
             self.text += &format!("# UNIT firedrill_{name} {unit}\n");
         }
         self.text += &format!("# HELP firedrill_{name} {}\n", escaped(help));
         for (labels, value) in values {
-            let all = self.run.iter().chain(&labels);
-            let labels: Vec<String> = all.map(|(key, text)| format!("{key}=\"{}\"", escaped(text))).collect();
-            self.text += &format!("firedrill_{name}{{{}}} {}\n", labels.join(","), number(value));
+            self.sample(name, &labels, value);
         }
+    }
+
+    fn sample(&mut self, name: &str, labels: &Labels, value: f64) {
+        let all = self.run.iter().chain(labels);
+        let labels: Vec<String> = all.map(|(key, text)| format!("{key}=\"{}\"", escaped(text))).collect();
+        self.text += &format!("firedrill_{name}{{{}}} {}\n", labels.join(","), number(value));
     }
 }
 

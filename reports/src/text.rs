@@ -1,10 +1,11 @@
 //! The verdict for a terminal: plain text, no boxes, no colours (the caller colours).
 
+use crate::layout::{aligned, columns, wrap};
 use crate::units;
 use firedrill_core::verdict::{Conclusion, Judgement, StepVerdict, Verdict};
 
 /// Narrower than this, and text is laid out as if it were this wide.
-const WIDTH_MIN: usize = 40;
+pub(crate) const WIDTH_MIN: usize = 40;
 /// Below this the table of steps does not fit and becomes a list.
 const TABLE_WIDTH: usize = 90;
 
@@ -78,7 +79,7 @@ fn checks(lines: &mut Vec<String>, verdict: &Verdict, width: usize) {
     }
 }
 
-fn word(judgement: Judgement) -> &'static str {
+pub(crate) fn word(judgement: Judgement) -> &'static str {
     match judgement {
         Judgement::Pass => "pass",
         Judgement::Unknown => "UNKNOWN",
@@ -106,20 +107,7 @@ const RIGHT: [bool; 9] = [true, false, false, true, true, true, true, true, fals
 fn table(steps: &[StepVerdict]) -> Vec<String> {
     let head = ["#", "step", "nodes", "outage", "recovery", "errors", "p99", "lost", "judgement"];
     let rows: Vec<[String; 9]> = std::iter::once(head.map(str::to_owned)).chain(steps.iter().map(row)).collect();
-    let mut widths = [0; 9];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = columns(cell).max(*width);
-        }
-    }
-    let line = |row: &[String; 9]| {
-        let cells = row.iter().zip(widths).zip(RIGHT).map(|((cell, width), right)| {
-            let pad = " ".repeat(width - columns(cell));
-            if right { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
+    aligned(&rows, RIGHT)
 }
 
 fn list(lines: &mut Vec<String>, steps: &[StepVerdict], width: usize) {
@@ -129,29 +117,4 @@ fn list(lines: &mut Vec<String>, steps: &[StepVerdict], width: usize) {
         let numbers = format!("outage {outage}, recovery {recovery}, {errors} errors, p99 {p99}, {lost} lost");
         wrap(lines, "   ", &numbers, width);
     }
-}
-
-/// Appends `text` in lines of at most `width` columns; the lines after the first are indented under it.
-fn wrap(lines: &mut Vec<String>, prefix: &str, text: &str, width: usize) {
-    let indent = " ".repeat(columns(prefix));
-    let mut line = prefix.to_owned();
-    let mut empty = true;
-    for word in text.split_whitespace() {
-        if !empty && columns(&line) + 1 + columns(word) > width {
-            lines.push(std::mem::replace(&mut line, indent.clone()));
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        empty = false;
-    }
-    lines.push(line.trim_end().to_owned());
-}
-
-/// Columns on a terminal. Names are ASCII and numbers hold at most a dash beyond it, so a character is a
-/// column; a wide character in a foreign text costs alignment, nothing else.
-fn columns(text: &str) -> usize {
-    text.chars().count()
 }

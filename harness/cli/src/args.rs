@@ -30,9 +30,11 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Derive drills from a topology, run them, and certify it or refuse to.
     Certify(CertifyArgs),
-    /// Judge a stored run again, without Docker.
+    /// Say whether a certificate still applies to a topology.
+    Verify(VerifyArgs),
+    /// Judge a stored run or certification again, without Docker.
     Check(CheckArgs),
-    /// Render the reports of a stored run again.
+    /// Render the reports of a stored run or certification again.
     Report(ReportArgs),
     /// Write the history of a stored run in a form that other tools read.
     Export(ExportArgs),
@@ -47,7 +49,7 @@ pub(crate) enum Command {
         /// Only this one.
         name: Option<String>,
     },
-    /// Print a JSON Schema: of drill files, or of a run's verdict.json.
+    /// Print a JSON Schema: of drill files, of a run's verdict.json, or of a certification's certificate.json.
     Schema {
         /// Of what.
         #[arg(value_enum, default_value_t)]
@@ -72,6 +74,10 @@ pub(crate) enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Say whether runs became worse than the ones before them, with all repeats of both sides.
+    Compare(CompareArgs),
+    /// Write one page about many runs: every drill and cell over time.
+    History(HistoryArgs),
 }
 
 #[derive(Debug, Args)]
@@ -124,9 +130,25 @@ pub(crate) struct CertifyArgs {
     /// Seed of everything random, to repeat a schedule.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Purchases that begin per second.
+    /// Purchases that begin per second, instead of a share of the capacity (`nightly` 30 %, `event` 80 %, measured first)
+    /// or of the usual 3 (`smoke`).
     #[arg(long)]
     pub(crate) rate: Option<f64>,
+    /// What the stack sustains, instead of measuring it first: `capacity.json` of `firedrill capacity`, or its run's folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capacity: Option<PathBuf>,
+    /// The peak that is expected, in purchases a minute: an `event` drills it, and one that the stack cannot sustain is
+    /// refused.
+    #[arg(long, value_name = "PER_MINUTE", value_parser = above_zero)]
+    pub(crate) forecast: Option<f64>,
+    /// For how many days the certificate is good.
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
+    pub(crate) valid_days: u32,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("give a number above 0".to_owned()) }
 }
 
 fn profile(text: &str) -> Result<Profile, String> {
@@ -136,6 +158,18 @@ fn profile(text: &str) -> Result<Profile, String> {
 fn percent(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "give a number".to_owned())?;
     if number > 0.0 && number <= 100.0 { Ok(number) } else { Err("give a percentage above 0, at most 100".to_owned()) }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// `certificate.json`, the folder of the certification, or its id.
+    pub(crate) certificate: PathBuf,
+    /// Topology as it is now: a folder below `topologies/`, or a path [default: the certificate's].
+    #[arg(long)]
+    pub(crate) topology: Option<String>,
+    /// Agreement as it is now: a name below `fixtures/sla/`, or a path [default: the certificate's].
+    #[arg(long)]
+    pub(crate) sla: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +229,9 @@ pub(crate) struct CheckArgs {
 pub(crate) struct ReportArgs {
     /// Folder of the run.
     pub(crate) run_dir: PathBuf,
+    /// Print what failed as annotations of a build server, and write nothing.
+    #[arg(long, value_enum, value_name = "SERVER")]
+    pub(crate) annotations: Option<Annotations>,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +254,8 @@ pub(crate) enum SchemaOf {
     Drill,
     /// `verdict.json`.
     Verdict,
+    /// `certificate.json`.
+    Certificate,
 }
 
 /// A form that other tools read.
@@ -312,4 +351,64 @@ pub(crate) struct LoadArgs {
     /// Print the summary as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A build server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Annotations {
+    /// Workflow commands of GitHub Actions.
+    Github,
+    /// A Code Quality report of GitLab.
+    Gitlab,
+}
+
+/// How a comparison is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// For a pull request or the summary of a job.
+    Markdown,
+    /// For programs, with every number.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no regression, 1 regression, 2 nothing could be told, 64 usage")]
+pub(crate) struct CompareArgs {
+    /// What is compared with: the folder of a run, a folder that has such folders, or several separated by commas.
+    pub(crate) baseline: String,
+    /// What is compared, as above. A run that is on both sides is taken out of the baseline, so that `runs runs/NEWEST`
+    /// compares a run with all the others.
+    pub(crate) candidate: String,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: CompareFormat,
+}
+
+/// What a history is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// One page.
+    #[default]
+    Html,
+    /// The data of the page, and all older runs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Folder that has the folders of runs, or several separated by commas [default: `FIREDRILL_RUNS`, or `runs`].
+    pub(crate) runs_dir: Option<String>,
+    /// File to write [default: `history.html` or `history.json` in the first folder].
+    #[arg(long, short)]
+    pub(crate) output: Option<PathBuf>,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: HistoryFormat,
+    /// How many runs of each drill are the newest ones, which are compared with those before them [default: a third of
+    /// them, at most 10].
+    #[arg(long)]
+    pub(crate) newest: Option<usize>,
 }

@@ -2,6 +2,7 @@
 //! right exit code, nothing left behind.
 
 mod support;
+mod trend;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -47,6 +48,45 @@ fn a_malformed_topology_is_refused_with_its_line() {
     let path = topology(folder.path(), &pretix_ha().replacen("init: true", "privileged: true", 1));
     let words = ["compose.yaml:", "unknown key \"privileged\"", "supported here"];
     check(firedrill(&["certify", "--topology", &path.display().to_string()]), 64, &words);
+}
+
+/// The reference topology without its second HAProxy.
+fn one_haproxy() -> String {
+    let text = pretix_ha();
+    let begin = text.find("\n  haproxy2:\n").expect("there are two");
+    let length = text[begin + 1..].find("\n\n").expect("more comes after it");
+    format!("{}{}", &text[..begin], &text[begin + 1 + length..]).replace(", haproxy2", "")
+}
+
+#[test]
+fn a_single_point_of_failure_is_a_finding_before_anything_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = topology(folder.path(), &one_haproxy()).display().to_string();
+    let words = ["single point of failure: tier haproxy has one node", "add a second node", "kill one(web)"];
+    check(firedrill(&["plan", "--topology", &path]), 1, &words);
+    check(firedrill(&["plan"]), 0, &["kill primary(postgres)", "not covered: tier periodic has one node"]);
+}
+
+#[test]
+fn a_promise_that_cannot_be_kept_is_said_in_advance() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hasty.yaml");
+    let strict = std::fs::read_to_string(root().join("fixtures/sla/strict.yaml")).expect("it is there");
+    std::fs::write(&path, strict.replace("outage_max_ms: 15000", "outage_max_ms: 1000")).expect("a file");
+    let words = ["impossible objective: recovery.outage_max_ms is 1000 ms", "FAILOVER_AFTER", "DOWN_AFTER_MS"];
+    check(firedrill(&["plan", "--sla", &path.display().to_string()]), 1, &words);
+}
+
+#[test]
+fn what_is_no_certificate_is_said_to_be_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("certificate.json");
+    check(firedrill(&["verify", &path.display().to_string()]), 64, &["cannot be read"]);
+    std::fs::write(&path, "{}").expect("a file");
+    check(firedrill(&["verify", &path.display().to_string()]), 64, &["no certificate of this version"]);
+    let nothing = folder.path().join("nothing.json").display().to_string();
+    check(firedrill(&["certify", "--capacity", &nothing]), 64, &["nothing.json cannot be read", "firedrill capacity"]);
+    check(firedrill(&["certify", "--forecast", "0"]), 64, &["a number above 0"]);
 }
 
 #[test]

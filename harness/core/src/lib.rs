@@ -9,11 +9,13 @@
 //! [`verdict`] → report. The acting crates depend on this one, never the other way round.
 
 pub mod capacity;
+pub mod certificate;
 pub mod checker;
 pub mod cluster;
 pub mod digest;
 pub mod drill;
 pub mod fault;
+pub mod hex;
 pub mod history;
 pub mod ids;
 pub mod load;
@@ -21,4 +23,5 @@ pub mod manifest;
 pub mod sla;
 pub mod source;
 pub mod topology;
+pub mod trend;
 pub mod verdict;

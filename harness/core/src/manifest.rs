@@ -2,6 +2,7 @@
 
 use crate::ids::{NodeName, RunId, TierName};
 use crate::sla::Sla;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `manifest.json` of a run.
@@ -32,7 +33,7 @@ pub struct Manifest {
 }
 
 /// The machine that a run ran on.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Docker Engine version.
     pub engine: String,
@@ -49,7 +50,7 @@ pub struct Host {
 }
 
 /// An image that ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// Repository name, for example `firedrill/postgres`.
     pub name: String,

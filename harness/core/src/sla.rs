@@ -1,10 +1,11 @@
 //! Service level agreements: what was promised, read from `fixtures/sla/*.yaml`.
 
 use crate::source::{self, Source, SourceError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An agreement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sla {
     /// Its name.
@@ -24,7 +25,7 @@ pub struct Sla {
 }
 
 /// What the nodes may write into their logs without a fault in force.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
     /// Lines that have one of these texts in them are no finding.
@@ -40,7 +41,7 @@ impl Logs {
 
 /// Share of purchases that must succeed, as the buyer sees it: retries of one purchase count once, and
 /// "sold out" is an answer, not a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Availability {
     /// Percent in normal use.
@@ -52,7 +53,7 @@ pub struct Availability {
 }
 
 /// How fast a purchase must be answered, from the time at which the buyer meant to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResponseTime {
     /// No purchase may take longer, in milliseconds.
@@ -63,7 +64,7 @@ pub struct ResponseTime {
 }
 
 /// How fast service and redundancy must come back after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecoveryObjective {
     /// Longest time without a sale around a fault, in milliseconds.

@@ -232,6 +232,9 @@ pub struct StepVerdict {
     pub p99_ms: f64,
     /// The longest.
     pub max_ms: f64,
+    /// The mean of the second that was worst for the buyers who were due in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_second_ms: Option<f64>,
     /// The longest time without a sale that touches the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage: Option<Outage>,
@@ -270,6 +273,26 @@ pub struct Totals {
     pub load_ms: f64,
 }
 
+impl Totals {
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            operations: self.operations + other.operations,
+            attempts: self.attempts + other.attempts,
+            acknowledged: self.acknowledged + other.acknowledged,
+            rejected: self.rejected + other.rejected,
+            in_doubt: self.in_doubt + other.in_doubt,
+            not_applied: self.not_applied + other.not_applied,
+            refused: self.refused + other.refused,
+            recovered: self.recovered + other.recovered,
+            lost: self.lost + other.lost,
+            lost_cents: self.lost_cents + other.lost_cents,
+            load_ms: self.load_ms + other.load_ms,
+        }
+    }
+}
+
 /// The whole run in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -283,6 +306,24 @@ pub enum Conclusion {
 }
 
 impl Conclusion {
+    /// What a judgement on everything together concludes.
+    pub fn of(judgement: Judgement) -> Self {
+        match judgement {
+            Judgement::Pass => Self::Certified,
+            Judgement::Fail => Self::Violated,
+            Judgement::Unknown => Self::Inconclusive,
+        }
+    }
+
+    /// The judgement that it stands for, which has the order of gravity.
+    pub fn judgement(self) -> Judgement {
+        match self {
+            Self::Certified => Judgement::Pass,
+            Self::Violated => Judgement::Fail,
+            Self::Inconclusive => Judgement::Unknown,
+        }
+    }
+
     /// Exit code of the contract.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -355,12 +396,9 @@ pub fn conclude(checks: &[CheckResult], steps: &[StepVerdict]) -> (Conclusion, V
             reasons.extend(step.reasons.iter().map(|reason| format!("{}, {name}: {reason}", step.step)));
         }
     }
-    match worst {
-        Judgement::Fail => (Conclusion::Violated, reasons),
-        Judgement::Unknown => (Conclusion::Inconclusive, reasons),
-        Judgement::Pass => {
-            let invariants = checks.iter().filter(|c| c.gate != Gate::Precondition);
-            (Conclusion::Certified, invariants.map(|c| format!("{}: {}", c.checker, c.reason)).collect())
-        }
+    if worst == Judgement::Pass {
+        let carrying = checks.iter().filter(|c| c.gate != Gate::Precondition);
+        reasons = carrying.map(|c| format!("{}: {}", c.checker, c.reason)).collect();
     }
+    (Conclusion::of(worst), reasons)
 }

@@ -7,7 +7,7 @@
 
 use crate::boot::Plan;
 use crate::docker::{DockerError, Engine};
-use crate::images::{Images, hex};
+use crate::images::Images;
 use crate::labels;
 use crate::probe::connect_primary;
 use crate::progress::Progress;
@@ -19,6 +19,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
 };
+use firedrill_core::hex::hex;
 use firedrill_core::source::{self, Source, SourceError};
 use firedrill_core::topology::{NodeKind, Topology};
 use sha2::{Digest, Sha256};

@@ -3,6 +3,7 @@
 use crate::disks::Disks;
 use crate::docker::Engine;
 use crate::images::Images;
+use firedrill_core::hex::hex;
 use firedrill_core::ids::{NodeName, RunId, TierName};
 use firedrill_core::topology::{NodeKind, Topology};
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ pub fn random_hex(bytes: usize) -> String {
     use rand::Rng;
     let mut buffer = vec![0u8; bytes];
     rand::rng().fill_bytes(&mut buffer);
-    crate::images::hex(&buffer)
+    hex(&buffer)
 }
 
 /// A booted topology.

@@ -1,7 +1,8 @@
 //! The search for a stack's capacity: trials on one booted stack, each a load without faults that is recorded
 //! and judged like a drill.
 
-use crate::drill::DrillError;
+use crate::drill::{DrillError, Order};
+use crate::rundir::new_run_id;
 use crate::session::Session;
 use firedrill_core::capacity::{Found, Measured, Search, Trial};
 use firedrill_core::drill::{Drill, Problem};
@@ -9,6 +10,7 @@ use firedrill_core::load::Load;
 use firedrill_core::sla::Sla;
 use firedrill_engine::progress::Progress;
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -28,6 +30,8 @@ pub struct CapacityPlan {
     pub trial: Duration,
     /// Length of the trial that confirms.
     pub confirm: Duration,
+    /// Folder of the trials' runs; that of all runs without it.
+    pub folder: Option<PathBuf>,
 }
 
 /// What a search has found, with every trial.
@@ -118,9 +122,12 @@ impl Session {
         let drill = Drill::new("capacity", &topology).sla(&sla.name).load(load).soak(length_ms);
         let rate = trial.rate_per_s;
         let replay = format!("firedrill capacity --topology {topology} --first {rate} --highest {rate} --seed {seed}");
-        let executed = self.drill(&drill, sla, seed, &replay, interrupt, progress).await?;
+        let run = new_run_id();
+        let folder = Some(plan.folder.as_ref().unwrap_or(&self.options.runs).join(run.as_str()));
+        let order = Order { drill: &drill, sla, seed, replay: &replay, folder, course: None };
+        let executed = self.order(&order, interrupt, progress).await?;
         let stored = executed.dir.read()?;
-        let run = executed.dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let run = run.to_string();
         Ok(TrialRun { run, measured: stored.measure(trial, sla)? })
     }
 }

@@ -5,6 +5,7 @@ use crate::journeys::{self, JourneyError};
 use crate::rundir::{RunDir, RunDirError, Schedule, Stored, new_run_id};
 use crate::session::{Session, SessionError, lock};
 use crate::steps::Run;
+use firedrill_core::drill::matrix::STEP;
 use firedrill_core::drill::{Drill, Problem};
 use firedrill_core::history::{Event, HISTORY_VERSION, Observation, RunHeader, Stage, StageEvent};
 use firedrill_core::ids::{NodeName, RunId, StepId};
@@ -18,9 +19,10 @@ use firedrill_load::run::{LoadHandle, StartError};
 use firedrill_load::settings::SettingsError;
 use firedrill_load::{RunClock, Settings, start_journey};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -53,6 +55,58 @@ pub enum DrillError {
     Refused(#[from] Problem),
 }
 
+/// A drill as a session is asked for it.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    /// The drill.
+    pub drill: &'a Drill,
+    /// What it is judged against.
+    pub sla: &'a Sla,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Command line that repeats it.
+    pub replay: &'a str,
+    /// Its folder; without it one below the runs' folder, named after its run.
+    pub folder: Option<PathBuf>,
+    /// What it is a part of, for those who wait.
+    pub course: Option<Course>,
+}
+
+/// How far a work of several drills has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Course {
+    /// Faults that were injected before.
+    pub done: usize,
+    /// Faults in all.
+    pub total: usize,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// So many faults tell how long the next ones take; before that it is what was measured elsewhere.
+const TELLING_FAULTS: usize = 3;
+
+impl Course {
+    /// How long it still takes when so many faults of the drill that runs now are done.
+    fn left(&self, done: usize) -> Duration {
+        let done = self.done + done;
+        let each = match u32::try_from(done) {
+            Ok(count) if done >= TELLING_FAULTS => self.since.elapsed() / count,
+            _ => STEP,
+        };
+        each * u32::try_from(self.total.saturating_sub(done)).unwrap_or(u32::MAX)
+    }
+
+    /// Where a fault of the drill that runs now is: its number in all, and the time that is left.
+    pub(crate) fn place(&self, done: usize) -> String {
+        let left = match self.left(done).as_secs() {
+            0..90 => "about a minute".to_owned(),
+            seconds => format!("about {} min", (seconds + 30) / 60),
+        };
+        format!("{}/{}, {left} left", self.done + done + 1, self.total)
+    }
+}
+
 /// A drill that was run.
 #[derive(Debug)]
 pub struct Executed {
@@ -62,14 +116,23 @@ pub struct Executed {
     pub verdict: Verdict,
     /// What faults left behind on the nodes, in words; empty where nothing is.
     pub residue: Vec<String>,
+    /// Why its steps ended early, where the stack could not be drilled any further.
+    pub stopped: Option<String>,
+}
+
+/// What is known of a drill that was recorded, beside its history.
+struct Recorded {
+    /// How often each node had been looked at before.
+    samples: BTreeMap<NodeName, u64>,
+    /// Why the steps ended early, where the stack could not be drilled any further.
+    stopped: Option<String>,
 }
 
 /// How long standbys may take to replay what they received.
 const CATCH_UP_DEADLINE: Duration = Duration::from_secs(15);
 
 impl Session {
-    /// Runs a drill on this stack and judges it. Each drill has a folder, a history, a clock and a verdict
-    /// of its own. `interrupt` turning true ends it early, cleanly, with what there is.
+    /// Runs a drill on this stack and judges it, in a folder of its own below that of the runs.
     pub async fn drill(
         &self,
         drill: &Drill,
@@ -79,25 +142,45 @@ impl Session {
         interrupt: watch::Receiver<bool>,
         progress: &dyn Progress,
     ) -> Result<Executed, DrillError> {
+        let order = Order { drill, sla, seed, replay, folder: None, course: None };
+        self.order(&order, interrupt, progress).await
+    }
+
+    /// Runs a drill on this stack and judges it. Each drill has a folder, a history, a clock and a verdict
+    /// of its own. `interrupt` turning true ends it early, cleanly, with what there is.
+    ///
+    /// # Errors
+    /// A [`DrillError`] where it cannot be run. A broken promise of the stack is a verdict.
+    pub async fn order(
+        &self,
+        order: &Order<'_>,
+        interrupt: watch::Receiver<bool>,
+        progress: &dyn Progress,
+    ) -> Result<Executed, DrillError> {
+        let Order { drill, sla, seed, replay, .. } = *order;
         drill.check_against(&self.stack.topology)?;
         let run = new_run_id();
-        let dir = RunDir::create(&self.options.runs, &run)?;
+        let dir = match &order.folder {
+            Some(folder) => RunDir::create_at(folder.clone())?,
+            None => RunDir::create(&self.options.runs, &run)?,
+        };
         let manifest = self.manifest(&run, sla, replay);
         dir.write_manifest(&manifest)?;
         let journal = Journal::create(&dir.history())?;
         let lost = self.switch_to(&journal, self.header(&run, drill, seed));
-        let recorded = self.record_drill(drill, &run, &dir, &journal, seed, interrupt, progress).await;
+        let recorded = self.record_drill(order, &run, &dir, &journal, interrupt, progress).await;
         let at = self.recorder.now();
         lock(&self.wire).sender = None;
-        let before = recorded.as_ref().map(|samples| samples.clone()).unwrap_or_default();
+        let before = recorded.as_ref().map(|recorded| recorded.samples.clone()).unwrap_or_default();
         // A record that found the channel full is missing: the trailer's count then does not match.
         let missing = lost.load(Ordering::Relaxed);
         journal.finish(at, self.samples_since(&before))?;
-        recorded?;
+        let Recorded { stopped, .. } = recorded?;
         let stored = dir.read()?;
         let mut executed = conclude(stored, drill, seed, missing)?;
         let hit = executed.verdict.steps.iter().flat_map(|step| step.nodes.iter().cloned()).collect();
         executed.residue = audit::audit(&self.stack, &hit).await;
+        executed.stopped = stopped;
         Ok(executed)
     }
 
@@ -151,26 +234,25 @@ impl Session {
         self.observer.samples().into_iter().map(since).collect()
     }
 
-    /// Everything that goes into the history. Returns the observers' counts from before.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one run, named once")]
+    /// Everything that goes into the history.
     async fn record_drill(
         &self,
-        drill: &Drill,
+        order: &Order<'_>,
         run: &RunId,
         dir: &RunDir,
         journal: &Journal,
-        seed: u64,
         interrupt: watch::Receiver<bool>,
         progress: &dyn Progress,
-    ) -> Result<BTreeMap<NodeName, u64>, DrillError> {
-        let before: BTreeMap<NodeName, u64> = self.observer.samples().into_iter().collect();
+    ) -> Result<Recorded, DrillError> {
+        let Order { drill, seed, course, .. } = *order;
+        let samples: BTreeMap<NodeName, u64> = self.observer.samples().into_iter().collect();
         let known = ledger::known(&self.stack).await;
         let logs = self.follow_logs(dir).await?;
         let onlooker = self.look_on(&drill.load, &known);
         let load = self.start_load(drill, run, journal, seed)?;
         let view = load.as_ref().map(LoadHandle::view);
-        let run = Run { session: self, drill, undo: self.undo_folder(), view, interrupt, progress, seed };
-        run.steps().await;
+        let run = Run { session: self, drill, course, undo: self.undo_folder(), view, interrupt, progress, seed };
+        let stopped = run.steps().await;
         self.drain(load, drill).await;
         drop(onlooker);
         if drill.load.is_any() {
@@ -182,7 +264,7 @@ impl Session {
             ledger::read_all(&self.stack, &self.recorder, &known).await;
         }
         logs.finish();
-        Ok(before)
+        Ok(Recorded { samples, stopped })
     }
 
     /// Starts the purchases; none where nobody buys.
@@ -244,5 +326,5 @@ fn conclude(mut stored: Stored, drill: &Drill, seed: u64, missing: u64) -> Resul
     stored.dir.write_schedule(&schedule)?;
     stored.write_verdict(&verdict)?;
     stored.write_reports(&verdict)?;
-    Ok(Executed { dir: stored.dir, verdict, residue: Vec::new() })
+    Ok(Executed { dir: stored.dir, verdict, residue: Vec::new(), stopped: None })
 }

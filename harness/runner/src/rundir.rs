@@ -13,6 +13,7 @@ use firedrill_core::capacity::{Measured, Trial, measure};
 use firedrill_core::checker;
 use firedrill_core::digest::{self, Recorded};
 use firedrill_core::drill::Drill;
+use firedrill_core::hex::hex;
 use firedrill_core::history::codec::{self, ReadError, write_line};
 use firedrill_core::history::record::Record;
 use firedrill_core::history::{At, History};
@@ -21,10 +22,12 @@ use firedrill_core::manifest::Manifest;
 use firedrill_core::sla::Sla;
 use firedrill_core::verdict::{StepVerdict, Verdict};
 use firedrill_reports::{LogLine, ReportError, ReportInput, html, json, junit, markdown, openmetrics};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -88,6 +91,22 @@ pub struct Stored {
     pub manifest: Manifest,
 }
 
+/// What a report is drawn from beside a verdict and a manifest.
+#[derive(Debug)]
+pub struct Material {
+    history: History,
+    one_in: u64,
+    log_excerpts: Vec<LogLine>,
+}
+
+impl Material {
+    /// Together with these.
+    pub fn input<'a>(&'a self, verdict: &'a Verdict, manifest: &'a Manifest) -> ReportInput<'a> {
+        let Self { history, one_in, log_excerpts } = self;
+        ReportInput { verdict, manifest, history, one_in: *one_in, log_excerpts }
+    }
+}
+
 /// What the history of a run is written to.
 const HISTORY: &str = "history.fdh";
 
@@ -108,13 +127,30 @@ pub fn new_run_id() -> RunId {
     RunId::new(format!("{}-{letters}", jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S")))
 }
 
+/// Writes a file beside and renames it, so that nobody ever sees half of it.
+pub(crate) fn write_beside(folder: &Path, name: &str, text: &str) -> Result<(), RunDirError> {
+    let (path, beside) = (folder.join(name), folder.join(format!(".{name}")));
+    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &path));
+    written.map_err(|source| RunDirError::File { path, source })
+}
+
+/// Reads a JSON file.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunDirError> {
+    let bytes = std::fs::read(path).map_err(|source| RunDirError::File { path: path.to_path_buf(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| RunDirError::Json { path: path.to_path_buf(), source })
+}
+
 impl RunDir {
     /// Creates `runs/<id>`.
     pub fn create(runs: &Path, run: &RunId) -> Result<Self, RunDirError> {
-        let dir = Self { path: runs.join(run.as_str()) };
-        for folder in [dir.path.clone(), dir.logs()] {
-            std::fs::create_dir_all(&folder).map_err(|source| RunDirError::File { path: folder, source })?;
-        }
+        Self::create_at(runs.join(run.as_str()))
+    }
+
+    /// Creates a folder at this very path.
+    pub(crate) fn create_at(path: PathBuf) -> Result<Self, RunDirError> {
+        let dir = Self { path };
+        let logs = dir.logs();
+        std::fs::create_dir_all(&logs).map_err(|source| RunDirError::File { path: logs, source })?;
         Ok(dir)
     }
 
@@ -169,11 +205,25 @@ impl RunDir {
         self.path.join("report.html")
     }
 
-    /// Writes a file beside and renames it, so that nobody ever sees half of it.
     fn write(&self, name: &str, text: &str) -> Result<(), RunDirError> {
-        let (path, beside) = (self.path.join(name), self.path.join(format!(".{name}")));
-        let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &path));
-        written.map_err(|source| RunDirError::File { path, source })
+        write_beside(&self.path, name, text)
+    }
+
+    /// SHA-256 of the history's file.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn history_sha256(&self) -> Result<String, RunDirError> {
+        let (path, mut file) = self.open_history()?;
+        let mut hasher = Sha256::new();
+        let mut block = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut block) {
+                Ok(0) => return Ok(hex(&hasher.finalize())),
+                Ok(count) => hasher.update(&block[..count]),
+                Err(source) => return Err(RunDirError::File { path, source }),
+            }
+        }
     }
 
     /// Writes the manifest.
@@ -193,9 +243,7 @@ impl RunDir {
 
     /// Opens a stored run.
     pub fn read(&self) -> Result<Stored, RunDirError> {
-        let path = self.path.join("manifest.json");
-        let bytes = std::fs::read(&path).map_err(|source| RunDirError::File { path: path.clone(), source })?;
-        let manifest = serde_json::from_slice(&bytes).map_err(|source| RunDirError::Json { path, source })?;
+        let manifest = read_json(&self.path.join("manifest.json"))?;
         self.open_history()?;
         Ok(Stored { dir: self.clone(), damage: Vec::new(), manifest })
     }
@@ -280,14 +328,20 @@ impl Stored {
 
     /// Renders the reports beside the history.
     pub fn write_reports(&self, verdict: &Verdict) -> Result<(), RunDirError> {
-        let excerpts = self.log_excerpts(verdict);
-        let (history, one_in) = self.reported(verdict)?;
-        let manifest = &self.manifest;
-        let input = ReportInput { verdict, manifest, history: &history, one_in, log_excerpts: &excerpts };
-        self.dir.write("report.html", &html::render(&input)?)?;
+        let material = self.material(verdict)?;
+        self.dir.write("report.html", &html::render(&material.input(verdict, &self.manifest))?)?;
         self.dir.write("summary.md", &markdown::render(verdict))?;
         self.dir.write("metrics.txt", &openmetrics::render(verdict))?;
         self.dir.write("junit.xml", &junit::render(verdict)?)
+    }
+
+    /// What its report is drawn from beside the verdict.
+    ///
+    /// # Errors
+    /// Where the history is of no use.
+    pub fn material(&self, verdict: &Verdict) -> Result<Material, RunDirError> {
+        let (history, one_in) = self.reported(verdict)?;
+        Ok(Material { history, one_in, log_excerpts: self.log_excerpts(verdict) })
     }
 
     /// Lines of the nodes' logs that say what happened around each fault: role changes, errors, starts.

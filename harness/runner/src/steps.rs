@@ -1,6 +1,7 @@
 //! The steps of a drill: each waits for its trigger, bites, is proven, and is undone; those that overlap
 //! are in force together.
 
+use crate::drill::Course;
 use crate::session::Session;
 use crate::trigger::Moment;
 use firedrill_core::drill::{Drill, Step, Trigger};
@@ -38,6 +39,8 @@ const ARM_LEAD: Duration = Duration::from_secs(5);
 pub(crate) struct Run<'a> {
     pub(crate) session: &'a Session,
     pub(crate) drill: &'a Drill,
+    /// What the drill is a part of, for those who wait.
+    pub(crate) course: Option<Course>,
     pub(crate) undo: PathBuf,
     /// What the buyers see; none where nobody buys.
     pub(crate) view: Option<LoadView>,
@@ -52,49 +55,63 @@ struct Member<'a> {
     step: &'a Step,
 }
 
+/// A step and those that overlap it, for people.
+fn named(group: &[&Step]) -> String {
+    group.iter().map(|step| format!("{} {}", step.fault, step.target)).collect::<Vec<_>>().join(" + ")
+}
+
 impl Run<'_> {
     /// All steps in order. Ends early where the stack is not whole any more, where the load does not do what was
-    /// planned, or on an interrupt.
-    pub(crate) async fn steps(&self) {
+    /// planned, or on an interrupt. Says why the stack cannot be drilled any further, where it cannot.
+    pub(crate) async fn steps(&self) -> Option<String> {
         let drill = self.drill;
         let total = drill.schedule().count();
         let mut number = 0;
-        for group in drill.groups() {
+        let mut stopped = None;
+        let groups = drill.groups();
+        for (place, group) in groups.iter().enumerate() {
             if self.ends_early() {
                 break;
             }
             let members: Vec<Member<'_>> =
                 group.iter().zip(number..).map(|(step, number)| Member { number: StepId(number), step }).collect();
             number += u32::try_from(members.len()).unwrap_or(u32::MAX);
-            let names: Vec<String> = group.iter().map(|step| format!("{} {}", step.fault, step.target)).collect();
             let first = number + 1 - u32::try_from(members.len()).unwrap_or(0);
-            let place = if first == number { number.to_string() } else { format!("{first}-{number}") };
-            let task = format!("drill {place}/{total} {}", names.join(" + "));
+            let number_in_words = match self.course {
+                Some(course) => course.place(first.saturating_sub(1) as usize),
+                None if first == number => format!("{number}/{total}"),
+                None => format!("{first}-{number}/{total}"),
+            };
+            let task = format!("drill {number_in_words}: {}", named(group));
             self.progress.begin(&task);
+            let next = groups.get(place + 1).map(|next| format!("; next is {}", named(next))).unwrap_or_default();
+            self.progress.update(&task, &format!("waiting until the stack is whole and sells{next}"));
             let told = self.group(&members, &task).await;
-            let went_well = told.is_ok();
+            stopped = told.as_ref().err().cloned();
             let note = told.unwrap_or_else(|problem| format!("stopped: {problem}"));
             self.progress.end(&task, &note);
-            if !went_well {
+            if stopped.is_some() {
                 break;
             }
         }
         self.soak().await;
         if self.interrupted() {
             self.session.stage(Stage::Interrupted, None, "by the operator".to_owned());
-            return;
+            return stopped;
         }
         if let Some(void) = self.view.as_ref().and_then(LoadView::void) {
-            return self.progress.note(&format!("the load is void: {void}"));
+            self.progress.note(&format!("the load is void: {void}"));
+            return stopped;
         }
         // A last purchase must go through after everything. A load test may ask for more than the stack can
         // take: it ends on time, whatever buyers see.
         if total == 0 && drill.soak_ms > 0 {
-            return;
+            return stopped;
         }
         if let Err(expired) = self.wait_steady("the end", Some(self.session.recorder.now())).await {
             self.progress.note(&expired.to_string());
         }
+        stopped
     }
 
     /// Lets the load run on for as long as the drill asks for.
@@ -142,7 +159,6 @@ impl Run<'_> {
     /// drilled any further.
     async fn group(&self, members: &[Member<'_>], task: &str) -> Result<String, String> {
         let session = self.session;
-        self.progress.update(task, "waiting until the stack is whole and sells");
         if let Err(expired) = self.wait_before(members, task).await {
             self.stage_all(members, Stage::NotWhole, &expired.to_string());
             return Err(expired.to_string());

@@ -2,95 +2,99 @@
 
 use super::view::Fact;
 use crate::{ReportInput, units};
-use firedrill_core::manifest::{Host, Manifest};
+use firedrill_core::manifest::{Host, Image, Manifest, Node};
 use firedrill_core::sla::Sla;
 
 /// The configuration.
 #[derive(Debug)]
-pub(super) struct ConfigurationView {
-    pub(super) replay: String,
-    pub(super) run: Vec<Fact>,
-    pub(super) sla: Vec<Fact>,
-    pub(super) sla_source: String,
-    pub(super) images: Vec<ImageView>,
-    pub(super) nodes: Vec<NodeView>,
-    pub(super) boot: Vec<BootView>,
-    pub(super) damage: Vec<String>,
+pub(crate) struct ConfigurationView {
+    pub(crate) replay: String,
+    pub(crate) run: Vec<Fact>,
+    pub(crate) sla: Vec<Fact>,
+    pub(crate) sla_source: String,
+    pub(crate) images: Vec<ImageView>,
+    pub(crate) nodes: Vec<NodeView>,
+    pub(crate) boot: Vec<BootView>,
+    pub(crate) damage: Vec<String>,
 }
 
 /// An image.
 #[derive(Debug)]
-pub(super) struct ImageView {
-    pub(super) name: String,
-    pub(super) id: String,
-    pub(super) context: String,
-    pub(super) versions: Vec<Fact>,
+pub(crate) struct ImageView {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) context: String,
+    pub(crate) versions: Vec<Fact>,
 }
 
 /// A node.
 #[derive(Debug)]
-pub(super) struct NodeView {
-    pub(super) name: String,
-    pub(super) tier: String,
-    pub(super) kind: String,
-    pub(super) image: String,
-    pub(super) single: String,
+pub(crate) struct NodeView {
+    pub(crate) name: String,
+    pub(crate) tier: String,
+    pub(crate) kind: String,
+    pub(crate) image: String,
+    pub(crate) single: String,
 }
 
 /// A step of the boot.
 #[derive(Debug)]
-pub(super) struct BootView {
-    pub(super) what: String,
-    pub(super) at: String,
-    pub(super) took: String,
+pub(crate) struct BootView {
+    pub(crate) what: String,
+    pub(crate) at: String,
+    pub(crate) took: String,
     /// Begin and length in percent of the whole boot, for its bar.
-    pub(super) begin: String,
-    pub(super) length: String,
+    pub(crate) begin: String,
+    pub(crate) length: String,
 }
 
 /// Builds the configuration.
-pub(super) fn view(input: &ReportInput<'_>) -> ConfigurationView {
+pub(crate) fn view(input: &ReportInput<'_>) -> ConfigurationView {
     let manifest = input.manifest;
-    let image = |image: &firedrill_core::manifest::Image| ImageView {
+    ConfigurationView {
+        replay: units::clean(&manifest.replay),
+        run: run(input),
+        sla: sla(&manifest.sla),
+        sla_source: units::clean(&manifest.sla.source),
+        images: images(&manifest.images),
+        nodes: nodes(manifest),
+        boot: boot(manifest),
+        damage: input.history.damage.iter().map(|text| units::clean(text)).collect(),
+    }
+}
+
+/// The images that ran.
+pub(crate) fn images(images: &[Image]) -> Vec<ImageView> {
+    let image = |image: &Image| ImageView {
         name: units::clean(&image.name),
         id: units::clean(&image.id),
         context: units::clean(&image.context_sha256),
         versions: image.versions.iter().map(|(name, version)| Fact::new(name, version)).collect(),
     };
-    let node = |node: &firedrill_core::manifest::Node| NodeView {
+    images.iter().map(image).collect()
+}
+
+/// Every node.
+pub(crate) fn nodes(manifest: &Manifest) -> Vec<NodeView> {
+    let node = |node: &Node| NodeView {
         name: units::clean(node.name.as_str()),
         tier: units::clean(node.tier.as_str()),
         kind: units::clean(&node.kind),
         image: units::clean(&node.image),
         single: units::clean(node.single.as_deref().unwrap_or_default()),
     };
-    ConfigurationView {
-        replay: units::clean(&manifest.replay),
-        run: run(input),
-        sla: sla(&manifest.sla),
-        sla_source: units::clean(&manifest.sla.source),
-        images: manifest.images.iter().map(image).collect(),
-        nodes: manifest.nodes.iter().map(node).collect(),
-        boot: boot(manifest),
-        damage: input.history.damage.iter().map(|text| units::clean(text)).collect(),
-    }
+    manifest.nodes.iter().map(node).collect()
 }
 
 fn run(input: &ReportInput<'_>) -> Vec<Fact> {
     let manifest = input.manifest;
-    let Host { engine, api, kernel, cores, memory_bytes, details } = &manifest.host;
     let mut facts = vec![
         Fact::new("Run", manifest.run.as_str()),
         Fact::new("Firedrill", &manifest.firedrill),
         Fact::new("Seed", input.verdict.seed.to_string()),
         Fact::new("Topology file", format!("sha256:{}", manifest.topology_sha256)),
-        Fact::new("Engine", format!("{engine} (API {api})")),
-        Fact::new("Kernel", kernel),
-        Fact::new("Host", format!("{cores} cores, {}", units::bytes(*memory_bytes))),
     ];
-    if !details.is_empty() {
-        facts.push(Fact::new("Storage, cgroups", details));
-    }
+    facts.extend(host(&manifest.host));
     if let Some(header) = input.history.header() {
         facts.push(Fact::new("Planned load", format!("{} /s", units::number(header.rate_per_s))));
     }
@@ -98,7 +102,22 @@ fn run(input: &ReportInput<'_>) -> Vec<Fact> {
     facts
 }
 
-fn sla(sla: &Sla) -> Vec<Fact> {
+/// Engine, kernel and machine.
+pub(crate) fn host(host: &Host) -> Vec<Fact> {
+    let Host { engine, api, kernel, cores, memory_bytes, details } = host;
+    let mut facts = vec![
+        Fact::new("Engine", format!("{engine} (API {api})")),
+        Fact::new("Kernel", kernel),
+        Fact::new("Host", format!("{cores} cores, {}", units::bytes(*memory_bytes))),
+    ];
+    if !details.is_empty() {
+        facts.push(Fact::new("Storage, cgroups", details));
+    }
+    facts
+}
+
+/// What was promised.
+pub(crate) fn sla(sla: &Sla) -> Vec<Fact> {
     let percent = |value: f64| format!("{} %", units::number(value));
     let peak = format!("above {} purchases a minute", units::number(sla.availability.peak_above_per_min));
     let mut facts = vec![
@@ -118,7 +137,8 @@ fn sla(sla: &Sla) -> Vec<Fact> {
     facts
 }
 
-fn boot(manifest: &Manifest) -> Vec<BootView> {
+/// How long the boot took, step by step.
+pub(crate) fn boot(manifest: &Manifest) -> Vec<BootView> {
     let total = manifest.boot.iter().map(|step| step.at_ms).fold(0.0, f64::max).max(1.0);
     let mut before = 0.0;
     let mut views = Vec::with_capacity(manifest.boot.len());

@@ -50,8 +50,8 @@ pub(super) struct StepRow {
 
 /// Builds the matrix.
 pub(super) fn view(verdict: &Verdict) -> MatrixView {
-    let faults = distinct(verdict.steps.iter().map(|step| step.fault.as_str()));
-    let tiers = distinct(verdict.steps.iter().map(|step| step.tier.as_str()));
+    let faults = units::distinct(verdict.steps.iter().map(|step| step.fault.as_str()));
+    let tiers = units::distinct(verdict.steps.iter().map(|step| step.tier.as_str()));
     let cells = |tier: &str, fault: &str| {
         let here = verdict.steps.iter().filter(|s| s.tier.as_str() == tier && s.fault == fault);
         here.map(cell).collect()
@@ -94,15 +94,4 @@ fn step_row(step: &StepVerdict) -> StepRow {
         any_lost: step.lost > 0,
         badge: Badge::of(step.judgement),
     }
-}
-
-/// Each name once, in the order of its first appearance.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut out = Vec::new();
-    for name in names {
-        if !out.contains(&name) {
-            out.push(name);
-        }
-    }
-    out
 }

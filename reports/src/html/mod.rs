@@ -1,38 +1,29 @@
 //! The report for people: one HTML file that needs nothing else, neither a network nor a script.
 
 mod checks;
-mod configuration;
+pub(crate) mod configuration;
 mod matrix;
 mod records;
+pub(crate) mod run;
 mod steps;
 mod timeline;
-mod view;
+pub(crate) mod view;
 
 use crate::{ReportError, ReportInput, units};
 use askama::Template;
-use checks::CheckView;
 use configuration::ConfigurationView;
-use firedrill_core::history::Operations;
 use firedrill_core::verdict::{Conclusion, Verdict};
-use matrix::MatrixView;
-use records::{OperationView, Records};
-use steps::StepView;
-use timeline::TimelineView;
+use run::{Place, RunView};
 use view::{Badge, Fact};
 
 /// The style sheet, which goes into the file.
-const STYLE: &str = include_str!("../../templates/report.css");
+pub(crate) const STYLE: &str = include_str!("../../templates/report.css");
 
 /// Renders the report.
 ///
 /// The same input gives the same bytes. The size is bounded: plots are downsampled, and of very many
 /// findings or operations the first ones are written out, with the number of the rest.
 pub fn render(input: &ReportInput<'_>) -> Result<String, ReportError> {
-    let operations = Operations::of(input.history);
-    let mut records = Records::new(&operations);
-    let timeline = timeline::view(input, &operations)?;
-    let steps = steps::views(input, &operations, &mut records)?;
-    let checks = checks::views(input.verdict, &mut records);
     let conclusion = input.verdict.conclusion;
     let covered = input.manifest.not_covered.iter().map(|text| units::clean(text));
     let page = Page {
@@ -45,18 +36,11 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, ReportError> {
         title: units::clean(&format!("{} {}", input.verdict.drill, conclusion)),
         run: units::clean(input.verdict.run.as_str()),
         firedrill: units::clean(&input.manifest.firedrill),
-        matrix: matrix::view(input.verdict),
-        timeline,
-        steps,
-        checks,
-        operations: records.views(input.history),
+        parts: RunView::of(input, Place::alone(input.verdict.steps.len()))?,
         configuration: configuration::view(input),
-        not_covered: excerpt(input).into_iter().chain(covered).collect(),
+        not_covered: run::excerpt(input).into_iter().chain(covered).collect(),
     };
-    let html = page.render()?;
-    // Lines of the template's own logic leave empty lines behind.
-    let lines = html.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    Ok(lines.flat_map(|line| [line, "\n"]).collect())
+    Ok(run::tidied(&page.render()?))
 }
 
 #[derive(Template)]
@@ -71,20 +55,9 @@ struct Page {
     title: String,
     run: String,
     firedrill: String,
-    matrix: MatrixView,
-    timeline: Option<TimelineView>,
-    steps: Vec<StepView>,
-    checks: Vec<CheckView>,
-    operations: Vec<OperationView>,
+    parts: RunView,
     configuration: ConfigurationView,
     not_covered: Vec<String>,
-}
-
-/// What the plots leave out, where they do.
-fn excerpt(input: &ReportInput<'_>) -> Option<String> {
-    let what = "The plots of this report are drawn from one purchase in";
-    let rest = "and from those that findings name; the verdict and its numbers are of all.";
-    (input.one_in > 1).then(|| format!("{what} {}, {rest}", units::count(input.one_in)))
 }
 
 fn lead(verdict: &Verdict) -> String {
@@ -114,7 +87,8 @@ fn facts(verdict: &Verdict) -> Vec<Fact> {
     ]
 }
 
-fn tiles(input: &ReportInput<'_>) -> Vec<Fact> {
+/// The numbers of a run that come first.
+pub(crate) fn tiles(input: &ReportInput<'_>) -> Vec<Fact> {
     let verdict = input.verdict;
     let t = &verdict.totals;
     let lost = if t.lost == 0 && input.history.authority().is_none() {

@@ -6,8 +6,6 @@ use firedrill_core::history::{At, Attempt, AttemptKind, History, OperationOutcom
 use firedrill_core::ids::OpId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// How many operations are written out; the history has them all.
-const OPERATIONS_MAX: usize = 400;
 /// How many attempts of one operation are written out.
 const ATTEMPTS_MAX: usize = 12;
 
@@ -16,6 +14,8 @@ const ATTEMPTS_MAX: usize = 12;
 pub(super) struct Records<'a> {
     operations: &'a Operations,
     named: BTreeSet<OpId>,
+    /// How many are written out; the history has them all.
+    max: usize,
 }
 
 /// An operation with its attempts.
@@ -46,8 +46,8 @@ pub(super) struct AttemptView {
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(operations: &'a Operations) -> Self {
-        Self { operations, named: BTreeSet::new() }
+    pub(super) fn new(operations: &'a Operations, max: usize) -> Self {
+        Self { operations, named: BTreeSet::new(), max }
     }
 
     /// Names operations; the ones that get a record in the page become links.
@@ -57,7 +57,7 @@ impl<'a> Records<'a> {
 
     fn name_one(&mut self, op: OpId) -> OpRef {
         let known = self.operations.get(op).is_some();
-        if known && self.named.len() < OPERATIONS_MAX {
+        if known && self.named.len() < self.max {
             self.named.insert(op);
         }
         OpRef { name: op.to_string(), number: op.0, linked: self.named.contains(&op) }

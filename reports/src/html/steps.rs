@@ -55,6 +55,7 @@ pub(super) fn views(
     input: &ReportInput<'_>,
     operations: &Operations,
     records: &mut Records<'_>,
+    points_max: usize,
 ) -> Result<Vec<StepView>, ReportError> {
     let Some(run) = Span::of(input.history, input.verdict) else {
         return Ok(Vec::new());
@@ -82,7 +83,7 @@ pub(super) fn views(
             proof: units::clean(&step.proof),
             effective: step.effective.map(units::instant),
             facts: facts(step, operations, records),
-            zoom: plot::zoom(&purchases, step, &marks, span, limit_ms)?,
+            zoom: plot::zoom(&purchases, step, &marks, span, limit_ms, points_max)?,
             lanes: if near.is_empty() { None } else { Some(plot::roles(&near, one, span)?) },
             milestones,
             logs,

@@ -6,14 +6,14 @@ use firedrill_core::verdict::{Conclusion, Gate, Judgement};
 
 /// A judgement as colour, sign and word.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Badge {
-    pub(super) class: &'static str,
-    pub(super) mark: &'static str,
-    pub(super) word: &'static str,
+pub(crate) struct Badge {
+    pub(crate) class: &'static str,
+    pub(crate) mark: &'static str,
+    pub(crate) word: &'static str,
 }
 
 impl Badge {
-    pub(super) fn of(judgement: Judgement) -> Self {
+    pub(crate) fn of(judgement: Judgement) -> Self {
         let (class, mark, word) = match judgement {
             Judgement::Pass => ("pass", "✓", "pass"),
             Judgement::Unknown => ("unknown", "?", "unknown"),
@@ -22,7 +22,7 @@ impl Badge {
         Self { class, mark, word }
     }
 
-    pub(super) fn of_conclusion(conclusion: Conclusion) -> Self {
+    pub(crate) fn of_conclusion(conclusion: Conclusion) -> Self {
         let (class, mark, word) = match conclusion {
             Conclusion::Certified => ("pass", "✓", "Certified"),
             Conclusion::Violated => ("fail", "✗", "Violated"),
@@ -34,17 +34,17 @@ impl Badge {
 
 /// A named value.
 #[derive(Debug, Clone)]
-pub(super) struct Fact {
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) note: String,
-    pub(super) alarming: bool,
+pub(crate) struct Fact {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) note: String,
+    pub(crate) alarming: bool,
     /// The operations that the value was read from.
-    pub(super) records: Vec<OpRef>,
+    pub(crate) records: Vec<OpRef>,
 }
 
 impl Fact {
-    pub(super) fn new(name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+    pub(crate) fn new(name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         Self {
             name: units::clean(name.as_ref()),
             value: units::clean(value.as_ref()),
@@ -54,22 +54,22 @@ impl Fact {
         }
     }
 
-    pub(super) fn with_note(mut self, note: impl AsRef<str>) -> Self {
+    pub(crate) fn with_note(mut self, note: impl AsRef<str>) -> Self {
         self.note = units::clean(note.as_ref());
         self
     }
 
-    pub(super) fn with_records(mut self, records: Vec<OpRef>) -> Self {
+    pub(crate) fn with_records(mut self, records: Vec<OpRef>) -> Self {
         self.records = records;
         self
     }
 
-    pub(super) fn alarming(mut self) -> Self {
+    pub(crate) fn alarming(mut self) -> Self {
         self.alarming = true;
         self
     }
 
-    pub(super) fn alarming_if(mut self, alarming: bool) -> Self {
+    pub(crate) fn alarming_if(mut self, alarming: bool) -> Self {
         self.alarming = alarming;
         self
     }
@@ -77,22 +77,22 @@ impl Fact {
 
 /// A mention of an operation, as a link where its record is in the page.
 #[derive(Debug, Clone)]
-pub(super) struct OpRef {
-    pub(super) name: String,
-    pub(super) number: u64,
-    pub(super) linked: bool,
+pub(crate) struct OpRef {
+    pub(crate) name: String,
+    pub(crate) number: u64,
+    pub(crate) linked: bool,
 }
 
 /// A line of a node's log.
 #[derive(Debug, Clone)]
-pub(super) struct LogView {
-    pub(super) at: String,
-    pub(super) node: String,
-    pub(super) text: String,
+pub(crate) struct LogView {
+    pub(crate) at: String,
+    pub(crate) node: String,
+    pub(crate) text: String,
 }
 
 /// The kind of a check in a word.
-pub(super) fn gate(gate: Gate) -> &'static str {
+pub(crate) fn gate(gate: Gate) -> &'static str {
     match gate {
         Gate::Invariant => "invariant",
         Gate::Objective => "objective",
@@ -101,6 +101,6 @@ pub(super) fn gate(gate: Gate) -> &'static str {
 }
 
 /// An instant that may not have been seen.
-pub(super) fn maybe_instant(at: Option<At>) -> String {
+pub(crate) fn maybe_instant(at: Option<At>) -> String {
     at.map_or_else(|| units::NONE.to_owned(), units::instant)
 }

@@ -22,6 +22,13 @@ impl Scale {
         Self::Linear { max: (max.max(1.0) / step).ceil() * step, unit }
     }
 
+    /// Linear from 0 to a round number above `max`, also a small one: two tenths of a second fill the frame.
+    pub(super) fn from_zero(max: f64, unit: &'static str) -> Self {
+        let max = if max > 0.0 { max } else { 1.0 };
+        let step = nice_step(max, 3);
+        Self::Linear { max: (max / step - 1e-9).ceil() * step, unit }
+    }
+
     /// By powers of ten around the values between `min` and `max`.
     pub(super) fn log(min_ms: f64, max_ms: f64) -> Self {
         let min_ms = 10f64.powf(min_ms.clamp(0.1, 1e6).log10().floor());
@@ -102,7 +109,7 @@ impl Frame {
         pen.line(Ink::Axis, (self.left, self.bottom), (self.right, self.bottom))?;
         let labels = match self.format {
             Format::Wide => 10,
-            Format::Narrow => 5,
+            Format::Narrow | Format::Small => 5,
         };
         let step = time_step(self.span.length(), labels);
         let first = (self.span.from / step).ceil() as i64;

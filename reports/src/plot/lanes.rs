@@ -151,7 +151,7 @@ fn lane_pieces(lane: &Lane, frame: &Frame, grain: i32) -> Vec<(i32, i32, Role)> 
 fn fitted(name: &str, format: Format) -> String {
     let room = match format {
         Format::Wide => 11,
-        Format::Narrow => 8,
+        Format::Narrow | Format::Small => 8,
     };
     if name.chars().count() <= room {
         return name.to_owned();

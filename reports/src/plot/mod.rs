@@ -9,12 +9,14 @@ mod canvas;
 mod data;
 mod frame;
 mod lanes;
+mod series;
 mod timeline;
 mod usage;
 mod zoom;
 
 pub(crate) use data::{Span, TimeSeries};
 pub(crate) use lanes::{Lane, lanes, roles};
+pub(crate) use series::{Repeat, Small, small};
 pub(crate) use timeline::{errors, latency, sales};
 pub(crate) use usage::{TierUsage, cpu, tier_usage};
 pub(crate) use zoom::{Mark, Purchase, PurchaseEnd, zoom};
@@ -29,6 +31,8 @@ pub(crate) enum Format {
     Wide,
     /// Phones.
     Narrow,
+    /// One of several beside each other, the same on every page.
+    Small,
 }
 
 impl Format {
@@ -36,6 +40,7 @@ impl Format {
         match self {
             Self::Wide => 920,
             Self::Narrow => 350,
+            Self::Small => 300,
         }
     }
 
@@ -43,6 +48,15 @@ impl Format {
         match self {
             Self::Wide => 80,
             Self::Narrow => 54,
+            Self::Small => 46,
+        }
+    }
+
+    /// How much of this many things there is room for.
+    fn share_of(self, wide: usize) -> usize {
+        match self {
+            Self::Wide => wide,
+            Self::Narrow | Self::Small => wide / 2,
         }
     }
 
@@ -50,6 +64,7 @@ impl Format {
         match self {
             Self::Wide => "plot wide",
             Self::Narrow => "plot narrow",
+            Self::Small => "plot small",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::bands::{self, STRIP};
 use super::canvas::{Anchor, Ink, Pen};
 use super::frame::{FOOT, Frame, Scale};
-use super::{Format, Span, both};
+use super::{Span, both};
 use crate::{ReportError, units};
 use firedrill_core::verdict::{Outage, StepVerdict};
 use std::collections::BTreeSet;
@@ -44,13 +44,14 @@ const LETTERS: i32 = 18;
 /// Height of the row below the purchases that has the outage.
 const OUTAGE: i32 = 34;
 
-/// Draws purchases around a step.
+/// Draws purchases around a step, at most so many of them.
 pub(crate) fn zoom(
     purchases: &[Purchase],
     step: &StepVerdict,
     marks: &[Mark],
     span: Span,
     limit_ms: f64,
+    points_max: usize,
 ) -> Result<String, ReportError> {
     let shown: Vec<Purchase> = purchases.iter().filter(|p| span.has(p.due_s)).copied().collect();
     let failed = shown.iter().filter(|p| p.end == PurchaseEnd::Failed).count();
@@ -72,7 +73,7 @@ pub(crate) fn zoom(
         let y = plot.y(limit_ms);
         pen.line(Ink::Limit, (plot.left, y), (plot.right, y))?;
         letters(pen, &whole, marks)?;
-        for (end, x, y) in thinned(&shown, &plot, points_max(format)) {
+        for (end, x, y) in thinned(&shown, &plot, format.share_of(points_max)) {
             match end {
                 PurchaseEnd::Served => pen.dot(Ink::Served, (x, y), 2)?,
                 PurchaseEnd::Retried => ring(pen, x, y)?,
@@ -82,13 +83,6 @@ pub(crate) fn zoom(
         outage(pen, &whole, step.outage.as_ref())?;
         whole.draw_time(pen)
     })
-}
-
-fn points_max(format: Format) -> usize {
-    match format {
-        Format::Wide => 700,
-        Format::Narrow => 350,
-    }
 }
 
 /// A small square on its corner: told from a dot by its shape.
@@ -148,6 +142,7 @@ fn thinned(purchases: &[Purchase], frame: &Frame, max: usize) -> Vec<(PurchaseEn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::Format;
 
     #[test]
     fn many_purchases_become_few_points_and_failures_stay() {

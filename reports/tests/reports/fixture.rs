@@ -60,6 +60,7 @@ fn database() -> StepVerdict {
         p50_ms: 72.0,
         p99_ms: 7_850.0,
         max_ms: 8_105.0,
+        worst_second_ms: Some(8_105.0),
         outage: Some(load::outage()),
         recovery: Recovery {
             detected_ms: Some(1_100.0),
@@ -98,6 +99,7 @@ fn web() -> StepVerdict {
         p50_ms: 61.0,
         p99_ms: 402.0,
         max_ms: 420.0,
+        worst_second_ms: Some(420.0),
         outage: None,
         recovery: Recovery {
             detected_ms: Some(30.0),

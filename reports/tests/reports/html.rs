@@ -19,7 +19,7 @@ fn sample() -> String {
     render(&fixture::verdict(), &fixture::manifest(), &history, &fixture::logs())
 }
 
-fn svgs(html: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn svgs(html: &str) -> impl Iterator<Item = &str> {
     html.split("<svg class=\"plot").skip(1).filter_map(|rest| rest.split("</svg>").next())
 }
 
@@ -78,9 +78,9 @@ fn tables_have_captions_and_heads_have_scopes() {
 }
 
 /// What a run could hold if somebody meant harm.
-const EVIL: &str = "\"'><script>alert(1)</script><b onclick='x'>&amp;";
+pub(crate) const EVIL: &str = "\"'><script>alert(1)</script><b onclick='x'>&amp;";
 
-fn hostile_verdict() -> Verdict {
+pub(crate) fn hostile_verdict() -> Verdict {
     let mut verdict = fixture::verdict();
     for step in &mut verdict.steps {
         step.fault = EVIL.to_owned();
@@ -110,7 +110,7 @@ fn hostile_verdict() -> Verdict {
     verdict
 }
 
-fn hostile_manifest() -> Manifest {
+pub(crate) fn hostile_manifest() -> Manifest {
     let mut manifest = fixture::manifest();
     manifest.replay = EVIL.to_owned();
     manifest.not_covered = vec![EVIL.to_owned()];
@@ -124,7 +124,7 @@ fn hostile_manifest() -> Manifest {
     manifest
 }
 
-fn hostile_history() -> History {
+pub(crate) fn hostile_history() -> History {
     let mut history = load::history(2_200, 50_000);
     for event in &mut history.events {
         match event {

@@ -77,5 +77,6 @@ fn plan(args: &CapacityArgs) -> Result<CapacityPlan> {
         highest_per_s: args.highest,
         trial: Duration::from_secs(args.trial_s),
         confirm: Duration::from_secs(args.confirm_s),
+        folder: None,
     })
 }

@@ -1,15 +1,13 @@
-//! `plan`, `run` and `certify`: drills on a stack that is booted for them and removed after them.
+//! `run`: a drill on a stack that is booted for it and removed after it, or on one that stands.
 
 use super::check::show;
-use crate::args::{CertifyArgs, RunArgs};
+use crate::args::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::{home, progress};
 use anyhow::Context;
-use firedrill_core::drill::matrix::{Matrix, failovers_for};
 use firedrill_core::drill::{Drill, Written};
 use firedrill_core::ids::RunId;
 use firedrill_core::sla::Sla;
-use firedrill_core::topology::Topology;
 use firedrill_engine::boot::{BootError, read_topology};
 use firedrill_engine::docker::Engine;
 use firedrill_engine::guard;
@@ -20,55 +18,6 @@ use firedrill_runner::{DrillError, Executed, Session, SessionError, SessionOptio
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// Shows the derived drill.
-pub(crate) fn plan(args: &CertifyArgs) -> Result<Exit, Failure> {
-    let folder = home::topology(&args.topology);
-    let (_, topology) = read_topology(&folder).map_err(Failure::usage)?;
-    let sla = home::sla(&args.sla).map_err(Failure::usage)?;
-    let matrix = derive(args, &topology)?;
-    let drill = &matrix.drill;
-    println!("topology {}: {}", topology.name, topology.description);
-    for tier in topology.tiers() {
-        println!("  {:<10} {} nodes", tier.name, tier.nodes);
-    }
-    println!("profile {}, agreement {}, {} purchases per second:", args.profile, sla.name, drill.load.rate_per_s);
-    for (index, step) in drill.steps.iter().enumerate() {
-        let times = if step.repeat == 1 { String::new() } else { format!(", {} times", step.repeat) };
-        println!("  {:>2}. {} {}{times}", index + 1, step.fault, step.target);
-    }
-    for gap in &matrix.gaps {
-        println!("not covered: {gap}");
-    }
-    let (steps, minutes) = (drill.schedule().count(), matrix.estimate().as_secs().div_ceil(60));
-    println!("{steps} faults, about {minutes} min with images cached");
-    Ok(Exit::Certified)
-}
-
-fn derive(args: &CertifyArgs, topology: &Topology) -> Result<Matrix, Failure> {
-    let mut matrix = Matrix::derive(args.profile, topology, failovers_for(args.bound));
-    matrix.drill.sla.clone_from(&args.sla);
-    if let Some(rate) = args.rate {
-        matrix.drill.load.rate_per_s = rate;
-    }
-    matrix.drill.check().map_err(Failure::usage)?;
-    Ok(matrix)
-}
-
-/// Derives a drill from the topology and runs it.
-pub(crate) async fn certify(args: &CertifyArgs) -> Result<Exit, Failure> {
-    let folder = home::topology(&args.topology);
-    let (_, topology) = read_topology(&folder).map_err(Failure::usage)?;
-    let sla = home::sla(&args.sla).map_err(Failure::usage)?;
-    let drill = derive(args, &topology)?.drill;
-    let seed = args.seed.unwrap_or_else(rand_seed);
-    let rate = drill.load.rate_per_s;
-    let replay = format!(
-        "firedrill certify --topology {} --profile {} --sla {} --rate {rate} --bound {} --seed {seed}",
-        args.topology, args.profile, args.sla, args.bound
-    );
-    execute(folder, &drill, &sla, seed, &replay).await
-}
 
 /// Runs a drill from a file.
 pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {

@@ -2,6 +2,7 @@
 
 use crate::args::SchemaOf;
 use crate::exit::{Exit, Failure};
+use firedrill_core::certificate::Certificate;
 use firedrill_core::drill::Drill;
 use firedrill_core::fault::Fault;
 use firedrill_core::verdict::Verdict;
@@ -41,6 +42,7 @@ pub(crate) fn faults(name: Option<&str>) -> Result<Exit, Failure> {
 pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
     let schema = match of {
         SchemaOf::Drill => Drill::json_schema(),
+        SchemaOf::Certificate => Certificate::json_schema(),
         SchemaOf::Verdict => Verdict::json_schema(),
     };
     print!("{schema}");

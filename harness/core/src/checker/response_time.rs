@@ -5,7 +5,7 @@
 //! their end.
 
 use super::phases::Phase;
-use super::stats::Durations;
+use super::stats::{Durations, SECONDS_MAX, worst_second};
 use super::step::{self, Window};
 use super::{Evidence, Question, numbers};
 use crate::digest::Op;
@@ -73,10 +73,10 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             numbers.insert(format!("{}_{name}_ms", phase.name()), value);
         }
     }
-    if let Some(worst) = worst_second(&times.seconds) {
-        numbers.insert("worst_second_mean_ms".to_owned(), worst.mean_ms);
-        numbers.insert("worst_second_at_s".to_owned(), worst.at_s);
-        numbers.insert("worst_second_times_steady".to_owned(), worst.mean_ms / steady.percentile_ms(50.0).max(1.0));
+    if let Some((at_s, mean_ms)) = worst_second(times.seconds) {
+        numbers.insert("worst_second_mean_ms".to_owned(), mean_ms);
+        numbers.insert("worst_second_at_s".to_owned(), at_s as f64);
+        numbers.insert("worst_second_times_steady".to_owned(), mean_ms / steady.percentile_ms(50.0).max(1.0));
     }
     QUESTION.answer(judgement, reason, findings, numbers)
 }
@@ -86,9 +86,6 @@ fn is_steady(op: &Op, windows: &[Window]) -> bool {
     let first = windows.partition_point(|window| window.until < op.intended);
     windows[first..].iter().find(|window| window.injected).is_none_or(|window| window.from > op.completed)
 }
-
-/// Seconds that are told apart, at most: twelve days.
-const SECONDS_MAX: usize = 1 << 20;
 
 /// How long purchases took, in milliseconds, gathered in one pass: there may be ten millions of them.
 struct Times {
@@ -134,22 +131,6 @@ impl Times {
         }
         times
     }
-}
-
-/// The second of the run that was worst for its buyers.
-struct Worst {
-    /// Its begin, in seconds since that of the load.
-    at_s: f64,
-    /// Mean time of the purchases that were due in it.
-    mean_ms: f64,
-}
-
-/// The second whose purchases took longest on the mean: what an hour's percentile hides.
-fn worst_second(seconds: &[(f64, u32)]) -> Option<Worst> {
-    let due = seconds.iter().enumerate().filter(|(_, (_, count))| *count > 0);
-    let means = due.map(|(at_s, (sum_ms, count))| (at_s, sum_ms / f64::from(*count)));
-    let (at_s, mean_ms) = means.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    Some(Worst { at_s: at_s as f64, mean_ms })
 }
 
 /// Purchases that took longer than promised, slowest first, as one finding.

@@ -1,4 +1,4 @@
-//! Exact percentiles.
+//! Exact percentiles, and the worst second.
 
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Default)]
@@ -48,4 +48,15 @@ impl Durations {
     pub fn is_empty(&self) -> bool {
         self.ms.is_empty()
     }
+}
+
+/// Seconds that are told apart, at most: twelve days.
+pub const SECONDS_MAX: usize = 1 << 20;
+
+/// The second whose purchases took longest on the mean, with that mean: what an hour's percentile hides. Each second is
+/// the sum of its purchases' times and how many they are.
+pub fn worst_second(seconds: impl IntoIterator<Item = (f64, u32)>) -> Option<(usize, f64)> {
+    let due = seconds.into_iter().enumerate().filter(|(_, (_, count))| *count > 0);
+    let means = due.map(|(second, (sum_ms, count))| (second, sum_ms / f64::from(count)));
+    means.max_by(|a, b| a.1.total_cmp(&b.1))
 }

@@ -1,9 +1,9 @@
 //! Steps: the time window of every fault, and the judgement on each alone.
 
 use super::conservation::Kind;
-use super::demand::{Service, Shares};
+use super::demand::{Due, Service, Shares};
 use super::sales::Sales;
-use super::stats::Durations;
+use super::stats::{Durations, SECONDS_MAX, worst_second};
 use super::{Evidence, first_stage};
 use crate::digest::Digest;
 use crate::fault::Phase;
@@ -199,6 +199,7 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index) -> StepVerdi
         p50_ms: times.percentile_ms(50.0),
         p99_ms: times.percentile_ms(99.0),
         max_ms: times.max_ms(),
+        worst_second_ms: worst_second(seconds(dues, window, &evidence.history)).map(|(_, mean_ms)| mean_ms),
         outage: (window.injected && buys(evidence)).then(|| index.sales.outage(window.from, window.until)).flatten(),
         recovery: recovery(window, evidence, index),
         judgement: Judgement::Pass,
@@ -209,6 +210,22 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index) -> StepVerdi
     step.judgement = reasons.first().map_or(Judgement::Pass, |(judgement, _)| *judgement);
     step.reasons = reasons.into_iter().map(|(_, reason)| reason).collect();
     step
+}
+
+/// How long the purchases of a window took, by the second since its begin in which they were due: the sum, and how many.
+fn seconds(dues: &[Due], window: &Window, history: &Digest) -> Vec<(f64, u32)> {
+    let mut seconds = Vec::new();
+    for op in dues.iter().filter_map(|due| due.operation(history)) {
+        let place = (op.intended.ms_since(window.from) / 1e3) as usize;
+        if place >= seconds.len() && place < SECONDS_MAX {
+            seconds.resize(place + 1, (0.0, 0));
+        }
+        if let Some((sum_ms, count)) = seconds.get_mut(place) {
+            *sum_ms += op.latency_ms();
+            *count += 1;
+        }
+    }
+    seconds
 }
 
 fn recovery(window: &Window, evidence: &Evidence<'_>, index: &Index) -> Recovery {

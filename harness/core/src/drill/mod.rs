@@ -41,6 +41,9 @@ pub struct Drill {
     pub steps: Vec<Step>,
 }
 
+/// What the name of a drill ends with that goes on with another one's steps.
+const CONTINUED: &str = "-continued";
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -105,6 +108,13 @@ impl Drill {
     /// The steps one by one, repetitions expanded: the schedule.
     pub fn schedule(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().flat_map(|step| (0..step.repeat).map(move |_| step))
+    }
+
+    /// What is left of it after so many steps of its schedule, if anything is.
+    pub fn rest(&self, done: usize) -> Option<Self> {
+        let steps: Vec<Step> = self.schedule().skip(done).map(|step| step.clone().repeat(1)).collect();
+        let name = if self.name.ends_with(CONTINUED) { self.name.clone() } else { format!("{}{CONTINUED}", self.name) };
+        (!steps.is_empty()).then(|| Self { name, steps, ..self.clone() })
     }
 
     /// The schedule in groups: a step, and those that overlap it.

@@ -3,6 +3,7 @@
 use super::{Drill, Load, Step};
 use crate::fault::{Fault, Selector, Target};
 use crate::ids::TierName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -20,7 +21,7 @@ pub struct TierShape {
 }
 
 /// Something that a certification does not try.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// What: a tier, or a fault on a target.
     pub what: String,

@@ -9,6 +9,7 @@ pub mod compose;
 pub mod interpolate;
 pub mod kind;
 pub mod lower;
+pub mod timeouts;
 
 pub use kind::NodeKind;
 

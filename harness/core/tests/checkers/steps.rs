@@ -3,10 +3,10 @@
 use super::story::{Story, code, seen, sold, stage, unsold};
 use firedrill_core::checker::judge;
 use firedrill_core::fault::Phase;
-use firedrill_core::history::{At, Outcome, Role, Stage};
-use firedrill_core::ids::StepId;
+use firedrill_core::history::{At, Outcome, Refusal, RejectReason, Role, Stage};
+use firedrill_core::ids::{OpId, StepId};
 use firedrill_core::verdict::Judgement::{self, Fail, Pass, Unknown};
-use firedrill_core::verdict::{Conclusion, StepVerdict};
+use firedrill_core::verdict::{Conclusion, StepVerdict, Totals};
 
 fn step_of(story: &Story) -> StepVerdict {
     judge(&story.history(), &story.sla).steps.remove(0)
@@ -30,6 +30,46 @@ fn a_good_run_is_certified_with_its_numbers() {
     let outage = step.outage.expect("two seconds without a sale are an outage at ten a second");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(22_040)));
     assert_eq!((outage.min_ms, outage.max_ms), (2_060.0, 2_140.0));
+}
+
+#[test]
+fn totals_tell_every_outcome_apart() {
+    let mut story = Story::good();
+    story.rows.retain(|row| row.code != code(210));
+    let ends = [Outcome::InDoubt, Outcome::InDoubt, Outcome::NotApplied, Outcome::Rejected(RejectReason::SoldOut)];
+    for (op, outcome) in (700..).zip(ends) {
+        story.attempts.push(unsold(op, 50_000, 50_000, 50_030, outcome));
+    }
+    // What was never confirmed to the buyer was done all the same.
+    story.put(&sold(700, 50_000, 50_000, 50_030, 1));
+    story.refusals.extend((0..3).map(|n| Refusal { op: OpId(800 + n), intended: At::from_ms(50_000 + n) }));
+    let verdict = judge(&story.history(), &story.sla);
+    let expected = Totals {
+        operations: 604,
+        attempts: 624,
+        acknowledged: 600,
+        rejected: 1,
+        in_doubt: 2,
+        not_applied: 1,
+        refused: 3,
+        recovered: 1,
+        lost: 1,
+        lost_cents: 2_300,
+        load_ms: 60_000.0,
+    };
+    assert_eq!(verdict.totals, expected);
+}
+
+#[test]
+fn the_worst_second_of_a_step_is_that_of_those_who_were_due_in_it() {
+    let mut story = Story::good();
+    let worst_ms = |story: &Story| step_of(story).worst_second_ms.expect("purchases were due");
+    // Those due at 20.0 to 20.9 s were served at 22.15 to 22.36 s: 1.9 s on the mean of the first second.
+    let first = worst_ms(&story);
+    assert!((1_800.0..2_000.0).contains(&first), "{first}");
+    story.of_op(300).for_each(|attempt| attempt.ended = At::from_ms(60_000));
+    let (slow, others) = (30_000.0, 9.0 * 40.0);
+    assert_eq!(worst_ms(&story), (slow + others) / 10.0, "one of ten in that second took 30 s");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
+mod certificates;
 mod codec;
 mod damage;
 mod drills;

@@ -24,8 +24,9 @@ use crate::stack::{Node, Secrets, Stack};
 use crate::toolbox;
 use crate::wait::{self, Expired, Look};
 use bollard::models::ContainerStateStatusEnum;
+use firedrill_core::hex::hex;
 use firedrill_core::ids::{NodeName, RunId};
-use firedrill_core::manifest::BootStep;
+use firedrill_core::manifest::{BootStep, Image};
 use firedrill_core::source::{Source, SourceError};
 use firedrill_core::topology::Topology;
 use sha2::{Digest, Sha256};
@@ -193,6 +194,34 @@ pub fn recipes(topology: &Topology, folder: &Path) -> Vec<Recipe> {
     recipes
 }
 
+/// The images of a topology and that of the helper, so that nothing is built in the middle of a drill.
+fn with_toolbox(topology: &Topology, folder: &Path) -> Vec<Recipe> {
+    recipes(topology, folder).into_iter().chain(toolbox::recipe(folder)).collect()
+}
+
+/// What a certificate of a topology rests on.
+#[derive(Debug, Clone, Default)]
+pub struct Rests {
+    /// SHA-256 of its Compose file.
+    pub topology_sha256: String,
+    /// Its images; empty texts where something is not known on this machine.
+    pub images: Vec<Image>,
+}
+
+/// What a certificate of this topology would rest on now. Nothing is built; without an engine, images are only named.
+///
+/// # Errors
+/// Where the topology cannot be read, or the engine not be asked.
+pub async fn rests_on(engine: Option<&Engine>, folder: &Path) -> Result<Rests, BootError> {
+    let (source, topology) = read_topology(folder)?;
+    let images = images::look(engine, &with_toolbox(&topology, folder)).await?;
+    Ok(Rests { topology_sha256: sha256(&source), images })
+}
+
+fn sha256(source: &Source) -> String {
+    hex(&Sha256::digest(source.text.as_bytes()))
+}
+
 /// Boots a stack. On an error everything that was created so far is still there and carries the run's
 /// label: the caller removes it ([`crate::residue::remove`]).
 pub async fn boot(
@@ -202,10 +231,7 @@ pub async fn boot(
     progress: &dyn Progress,
 ) -> Result<Booted, BootError> {
     let (source, draft) = read_topology(&plan.topology_folder)?;
-    let mut recipes = recipes(&draft, &plan.topology_folder);
-    // With the others, so that nothing is built in the middle of a drill.
-    recipes.extend(toolbox::recipe(&plan.topology_folder));
-    let images = images::ensure(engine, &recipes, progress).await?;
+    let images = images::ensure(engine, &with_toolbox(&draft, &plan.topology_folder), progress).await?;
     let prepared = prepare::ensure(engine, plan, &draft, &images, progress).await?;
     progress.begin("boot");
     let mut watch = Stopwatch::start(progress);
@@ -277,7 +303,7 @@ async fn create(
         engine: engine.clone(),
         run: plan.run.clone(),
         topology,
-        topology_sha256: images::hex(&Sha256::digest(source.text.as_bytes())),
+        topology_sha256: sha256(source),
         nodes,
         secrets,
         images,

@@ -51,7 +51,8 @@ pub(super) async fn ensure(engine: &Engine, progress: &dyn Progress) -> Result<S
     inspect(engine).await?.ok_or_else(missing)
 }
 
-async fn inspect(engine: &Engine) -> Result<Option<String>, DockerError> {
+/// The id of the base image, if it is there.
+pub(super) async fn inspect(engine: &Engine) -> Result<Option<String>, DockerError> {
     match engine.docker.inspect_image(BASE_IMAGE).await {
         Ok(image) => Ok(image.id),
         Err(error) if crate::docker::status(&error) == Some(404) => Ok(None),

@@ -1,5 +1,6 @@
 //! Build contexts: read, hashed, packed.
 
+use firedrill_core::hex::hex;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,11 +92,6 @@ pub(super) fn hash(files: &[File], base: &str) -> String {
         hasher.update(&file.bytes);
     }
     hex(&hasher.finalize())
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Packs a context as the builder wants it, with the host's CA bundle where there is one.

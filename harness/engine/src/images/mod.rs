@@ -6,8 +6,6 @@
 mod base;
 mod context;
 
-pub(crate) use context::hex;
-
 pub use base::BASE_IMAGE;
 pub use context::ContextError;
 
@@ -101,6 +99,29 @@ pub async fn ensure(engine: &Engine, recipes: &[Recipe], progress: &dyn Progress
     for recipe in recipes {
         let image = ensure_one(engine, recipe, &base, progress).await?;
         images.by_name.insert(recipe.name.clone(), image);
+    }
+    Ok(images)
+}
+
+/// What there is of these images, without building any: of one that is not there the id is empty, and without the base
+/// image (or without an engine) so is the hash of what it is built from, which the base is a part of.
+///
+/// # Errors
+/// Where a build context cannot be read, or the engine not be asked.
+pub async fn look(engine: Option<&Engine>, recipes: &[Recipe]) -> Result<Vec<Image>, ImageError> {
+    let base = match engine {
+        Some(engine) => base::inspect(engine).await?,
+        None => None,
+    };
+    let mut images = Vec::new();
+    for recipe in recipes {
+        let files = context::read(&recipe.context)?;
+        let context_sha256 = base.as_deref().map(|base| context::hash(&files, base)).unwrap_or_default();
+        let id = match engine.filter(|_| !context_sha256.is_empty()) {
+            Some(engine) => find(engine, &recipe.name, &context_sha256).await?.unwrap_or_default(),
+            None => String::new(),
+        };
+        images.push(Image { name: recipe.name.clone(), id, context_sha256, versions: Vec::new() });
     }
     Ok(images)
 }
