@@ -130,7 +130,8 @@ fn crash_loop_kills_the_node_until_it_is_undone() {
 fn rolling_restart_takes_one_after_the_other() {
     let lab = cache();
     let addresses = ["redis1", "redis2"].map(|name| lab.node(name).published(6379).expect("published"));
-    let trial = Trial { fault: "rolling-restart", target: "all(redis)", visible: || young(&addresses, 9) };
+    // The first one waits, young already, until the second one has ended (10 s of grace) and serves again.
+    let trial = Trial { fault: "rolling-restart", target: "all(redis)", visible: || young(&addresses, 20) };
     for proof in lab.trial(&trial) {
         let times: Vec<&str> =
             proof.split("; ").map(|part| part.split(" at ").nth(1).expect("a time")).map(|at| &at[..23]).collect();

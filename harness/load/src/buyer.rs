@@ -105,7 +105,7 @@ impl Shared {
             claim: ask.claim.map(str::to_owned),
             error: result.note.clone(),
         };
-        self.stats.attempted(&attempt, operation.is_nowhere());
+        self.stats.attempted(&attempt, operation.access());
         (result, Event::Attempt(attempt))
     }
 

@@ -21,12 +21,30 @@ pub struct Operation {
     attempts: u32,
     /// Attempts in a row that found no entry point.
     unsent: u32,
+    /// Attempts in a row that no entry point let in.
+    shut_out: u32,
     /// For how long he has waited himself, in nanoseconds.
     thought_ns: u64,
     /// When the first attempt began.
     began: Option<At>,
     times: Option<Times>,
     is_confirmed: bool,
+}
+
+/// How far the last attempt of an operation came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// An entry point took it, or did not answer in time.
+    Entered,
+    /// The entry point could not be reached, or closed a fresh connection without a word; the next attempt is made at
+    /// another one.
+    ///
+    /// A port that Docker's proxy publishes accepts everybody, and closes the connection when the container behind it
+    /// refuses: the same as a connection that is refused, but the request may have left. So the attempt stays in doubt,
+    /// and says no more about whether buyers are served than one that was not sent.
+    Elsewhere,
+    /// So did every other one just before.
+    Nowhere,
 }
 
 /// When an operation was due, was begun and had its answer, as the history has it: the time for which the buyer
@@ -63,6 +81,7 @@ impl Operation {
             entries: u32::try_from(entries).unwrap_or(u32::MAX),
             attempts: 0,
             unsent: 0,
+            shut_out: 0,
             thought_ns: 0,
             began: None,
             times: None,
@@ -93,6 +112,15 @@ impl Operation {
     /// Whether every entry point has just been tried in vain.
     pub fn is_nowhere(&self) -> bool {
         self.unsent > 0 && self.unsent.is_multiple_of(self.entries)
+    }
+
+    /// How far the last attempt came.
+    pub fn access(&self) -> Access {
+        match self.shut_out {
+            0 => Access::Entered,
+            times if times.is_multiple_of(self.entries) => Access::Nowhere,
+            _ => Access::Elsewhere,
+        }
     }
 
     /// It is over.
@@ -151,13 +179,14 @@ impl Operation {
     /// answer, even a bad one, keeps him where he is.
     fn move_on(&mut self, entry: usize, failure: Option<&Failure>) {
         match failure {
-            None => self.unsent = 0,
+            None => (self.unsent, self.shut_out) = (0, 0),
             // The end of an idle connection says nothing about the entry point.
             Some(failure) if !failure.sent && failure.reused => {}
             // Another attempt at his side has left it before.
             Some(_) if entry != self.entry => {}
             Some(failure) => {
                 self.unsent = if failure.sent { 0 } else { self.unsent + 1 };
+                self.shut_out = if failure.is_shut_out() { self.shut_out + 1 } else { 0 };
                 self.entry = (self.entry + 1) % self.entries as usize;
             }
         }
@@ -167,6 +196,7 @@ impl Operation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::TIMEOUT;
     use rstest::rstest;
 
     const MS: u64 = 1_000_000;
@@ -176,7 +206,7 @@ mod tests {
     }
 
     fn failure(sent: bool, reused: bool) -> Failure {
-        Failure { sent, status: None, reused, text: String::new() }
+        Failure { sent, status: None, reused, text: "reset".to_owned() }
     }
 
     fn attempt(operation: &mut Operation, from_ms: u64, to_ms: u64, outcome: Outcome) {
@@ -211,20 +241,43 @@ mod tests {
     }
 
     #[rstest]
-    #[case::answered(0, None, 0, false)]
-    #[case::unreachable(0, Some(failure(false, false)), 1, false)]
-    #[case::broken(0, Some(failure(true, false)), 1, false)]
-    #[case::idle_connection_closed(0, Some(failure(false, true)), 0, false)]
-    #[case::left_before(1, Some(failure(false, false)), 0, false)]
+    #[case::answered(0, None, 0, Access::Entered)]
+    #[case::unreachable(0, Some(failure(false, false)), 1, Access::Elsewhere)]
+    #[case::closed_without_a_word(0, Some(failure(true, false)), 1, Access::Elsewhere)]
+    #[case::timed_out(0, Some(Failure { text: TIMEOUT.to_owned(), ..failure(true, false) }), 1, Access::Entered)]
+    #[case::broken_in_the_answer(0, Some(Failure { status: Some(200), ..failure(true, false) }), 1, Access::Entered)]
+    #[case::broken_when_in_use(0, Some(failure(true, true)), 1, Access::Entered)]
+    #[case::idle_connection_closed(0, Some(failure(false, true)), 0, Access::Entered)]
+    #[case::left_before(1, Some(failure(false, false)), 0, Access::Entered)]
     fn he_moves_on_from_an_entry_point_that_fails(
         #[case] entry: usize,
         #[case] failed: Option<Failure>,
         #[case] next: usize,
-        #[case] is_nowhere: bool,
+        #[case] access: Access,
     ) {
         let mut operation = operation(2);
         operation.move_on(entry, failed.as_ref());
-        assert_eq!((operation.entry(), operation.is_nowhere()), (next, is_nowhere));
+        assert_eq!((operation.entry(), operation.access()), (next, access));
+        assert!(!operation.is_nowhere());
+    }
+
+    #[rstest]
+    #[case::one_was_answered(&[Some(failure(true, false)), None], Access::Entered)]
+    #[case::each_in_its_way(&[Some(failure(true, false)), Some(failure(false, false))], Access::Nowhere)]
+    #[case::the_first_one_again(&[Some(failure(true, false)), Some(failure(false, false)), Some(failure(true, false))], Access::Elsewhere)]
+    fn nowhere_is_where_all_entry_points_are_shut(#[case] failures: &[Option<Failure>], #[case] access: Access) {
+        let mut operation = operation(2);
+        for failure in failures {
+            operation.move_on(operation.entry(), failure.as_ref());
+        }
+        assert_eq!(operation.access(), access);
+    }
+
+    #[test]
+    fn a_single_entry_point_that_is_shut_is_all_of_them() {
+        let mut operation = operation(1);
+        operation.move_on(0, Some(&failure(true, false)));
+        assert_eq!(operation.access(), Access::Nowhere);
     }
 
     #[test]

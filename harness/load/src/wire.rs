@@ -108,6 +108,12 @@ impl Failure {
     fn not_sent(text: String) -> Self {
         Self { sent: false, status: None, reused: false, text }
     }
+
+    /// Whether the entry point let nobody in: it could not be reached, or closed a fresh connection without a word.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        let is_cut = [Cut::Timeout, Cut::HungUp].iter().any(|cut| self.text == cut.text());
+        !self.reused && self.status.is_none() && !(self.sent && is_cut)
+    }
 }
 
 type Conn = Pin<Box<Connection<TokioIo<Stream>, Full<Bytes>>>>;

@@ -5,7 +5,7 @@ use super::words::{self, Numbers};
 use crate::junit::{add_properties, check, finding_text, length_ms, lines, millis, status, write};
 use crate::{ReportError, units};
 use firedrill_core::certificate::{Cell, Certificate, Objection, StepRef};
-use firedrill_core::verdict::{Conclusion, Judgement, StepVerdict, Verdict};
+use firedrill_core::verdict::{StepVerdict, Verdict};
 use quick_junit::{Report, TestCase, TestSuite};
 
 /// The certificate as JUnit XML; `drills` are the verdicts in the order of [`Certificate::drills`]. What failed is a

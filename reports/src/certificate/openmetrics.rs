@@ -2,7 +2,7 @@
 
 use crate::openmetrics::{Labels, Metrics, value};
 use firedrill_core::certificate::{Cell, Certificate};
-use firedrill_core::verdict::{Conclusion, Judgement};
+use firedrill_core::verdict::Conclusion;
 
 /// The certificate as text, which ends with `# EOF` as the format asks for.
 pub fn openmetrics(certificate: &Certificate) -> String {

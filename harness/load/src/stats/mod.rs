@@ -11,7 +11,7 @@ pub use timing::{Figures, Percentiles, Timing};
 
 use crate::journey::Ending;
 use crate::model::watch::{LATE_MS, Progress};
-use crate::operation::Ended;
+use crate::operation::{Access, Ended};
 use firedrill_core::history::{At, Attempt, AttemptKind, Outcome};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -177,8 +177,8 @@ impl Stats {
         }
     }
 
-    /// An exchange ended. `nowhere` says that it was the last of all entry points to be unreachable.
-    pub(crate) fn attempted(&self, attempt: &Attempt, nowhere: bool) {
+    /// An exchange ended. Whoever was not let in by one entry point and goes on to another is no error yet.
+    pub(crate) fn attempted(&self, attempt: &Attempt, access: Access) {
         let mut inner = self.lock();
         inner.attempts += 1;
         inner.by_kind.add(attempt);
@@ -186,10 +186,11 @@ impl Stats {
         group.recorder.record(attempt.intended, attempt.started, attempt.ended);
         group.errors.add(attempt);
         match attempt.outcome {
+            Outcome::InDoubt if access == Access::Elsewhere => {}
             Outcome::InDoubt | Outcome::NotApplied => inner.error(attempt.ended),
             Outcome::NotSent => {
                 inner.not_sent += 1;
-                if nowhere {
+                if access == Access::Nowhere {
                     inner.error(attempt.ended);
                 }
             }

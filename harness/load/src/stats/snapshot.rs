@@ -45,9 +45,9 @@ pub struct Snapshot {
     pub gave_up: u64,
     /// Exchanges.
     pub attempts: u64,
-    /// What a customer would have noticed: exchanges in doubt or too busy, no entry point reachable,
-    /// refused for good although something was left, patience over. Refused arrivals are counted in
-    /// [`Snapshot::refused`].
+    /// What a customer would have noticed: exchanges in doubt or too busy, no entry point that lets anybody in
+    /// ([`Access`](crate::operation::Access)), refused for good although something was left, patience over. Refused
+    /// arrivals are counted in [`Snapshot::refused`].
     pub errors: u64,
     /// Exchanges that failed, by kind.
     pub by_kind: Errors,

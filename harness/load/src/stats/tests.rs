@@ -1,7 +1,7 @@
 //! Tests of the figures.
 
 use super::*;
-use crate::operation::Times;
+use crate::operation::{Access, Times};
 use firedrill_core::history::RejectReason;
 use firedrill_core::ids::{BuyerId, OpId};
 use rstest::rstest;
@@ -55,6 +55,26 @@ fn a_refused_arrival_is_no_clean_sale() {
 }
 
 #[rstest]
+#[case::in_doubt(Outcome::InDoubt, Access::Entered, true)]
+#[case::closed_and_there_is_another(Outcome::InDoubt, Access::Elsewhere, false)]
+#[case::closed_everywhere(Outcome::InDoubt, Access::Nowhere, true)]
+#[case::unreachable_and_there_is_another(Outcome::NotSent, Access::Elsewhere, false)]
+#[case::unreachable_everywhere(Outcome::NotSent, Access::Nowhere, true)]
+#[case::idle_connection_closed(Outcome::NotSent, Access::Entered, false)]
+#[case::too_busy(Outcome::NotApplied, Access::Entered, true)]
+fn who_goes_on_to_another_entry_point_is_no_error_yet(
+    #[case] outcome: Outcome,
+    #[case] access: Access,
+    #[case] is_error: bool,
+) {
+    let stats = Stats::new(At(0));
+    stats.attempted(&attempt("", outcome), access);
+    let snapshot = stats.snapshot(At::from_ms(2_000));
+    assert_eq!((snapshot.errors, snapshot.last_error.is_some()), (u64::from(is_error), is_error));
+    assert_eq!(snapshot.by_kind.counted().len(), 1, "it is counted by its kind all the same");
+}
+
+#[rstest]
 #[case(None, None, Outcome::InDoubt, "broken off")]
 #[case(None, Some("timeout"), Outcome::InDoubt, "timed out")]
 #[case(Some(502), Some("timeout"), Outcome::InDoubt, "unclear answers")]
@@ -72,7 +92,7 @@ fn failures_are_counted_by_kind(
 ) {
     let stats = Stats::new(At(0));
     let error = error.map(str::to_owned);
-    stats.attempted(&Attempt { status, error, ..attempt("g", outcome) }, false);
+    stats.attempted(&Attempt { status, error, ..attempt("g", outcome) }, Access::Entered);
     let counted = stats.snapshot(At::from_ms(2_000)).by_kind.counted();
     let expected: Vec<(&str, u64)> = [(kind, 1)].into_iter().filter(|(kind, _)| !kind.is_empty()).collect();
     assert_eq!(counted, expected);
@@ -82,8 +102,8 @@ fn failures_are_counted_by_kind(
 #[test]
 fn groups_have_figures_of_their_own_with_both_times() {
     let stats = Stats::new(At(0));
-    stats.attempted(&attempt("cart", Outcome::Passed), false);
-    stats.attempted(&attempt("", Outcome::Acknowledged), false);
+    stats.attempted(&attempt("cart", Outcome::Passed), Access::Entered);
+    stats.attempted(&attempt("", Outcome::Acknowledged), Access::Entered);
     let times = Times { due: At::from_ms(1_000), began: At::from_ms(1_500), ended: At::from_ms(1_600) };
     stats.ended(At::from_ms(1_650), Ended { ending: Ending::Acknowledged, times: Some(times) });
     stats.ended(At::from_ms(1_650), Ended { ending: Ending::GaveUp, times: None });
@@ -103,7 +123,7 @@ fn groups_have_figures_of_their_own_with_both_times() {
 fn groups_are_few_however_many_names_come() {
     let stats = Stats::new(At(0));
     for number in 0..1_000 {
-        stats.attempted(&attempt(&format!("g{number}"), Outcome::Passed), false);
+        stats.attempted(&attempt(&format!("g{number}"), Outcome::Passed), Access::Entered);
     }
     let groups = stats.breakdown(At::from_ms(2_000)).groups;
     assert_eq!(groups.len(), GROUPS_MAX);
