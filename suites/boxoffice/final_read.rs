@@ -47,7 +47,9 @@ impl Watched {
             quotas: Vec::new(),
         };
         let onlooker = Onlooker::start(stack, nobody, recorder, &Known::default());
-        let logs = LogFollower::start(stack, folder, recorder).await.expect("the logs can be followed");
+        let logs = LogFollower::start(stack, folder, recorder, Some(jiff::Timestamp::now()))
+            .await
+            .expect("the logs can be followed");
         Self { onlooker, logs }
     }
 

@@ -263,7 +263,7 @@ impl Session {
             }
             ledger::read_all(&self.stack, &self.recorder, &known).await;
         }
-        logs.finish();
+        self.end_logs(logs);
         Ok(Recorded { samples, stopped })
     }
 

@@ -26,6 +26,7 @@ use firedrill_engine::{images, labels};
 use firedrill_load::{
     ApiToken, Entry, Item, OrderCodes, PROBE_OPS_FROM, RunClock, Scheme, Target, Trust, purchase_once,
 };
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -139,6 +140,8 @@ pub struct Session {
     pub options: SessionOptions,
     pub(crate) wire: Arc<Mutex<Wire>>,
     pub(crate) images: Vec<Image>,
+    /// Until when what the nodes wrote lies in the folders of earlier drills.
+    logged: Mutex<Option<Timestamp>>,
     guard: Option<Guard>,
     usage: UsageSampler,
     /// Whether the stack stays when the session is closed.
@@ -235,6 +238,8 @@ impl Session {
             // One that stood before, and one that nobody guards.
             stays: lock.is_some() || guard.is_none(),
             images: Vec::new(),
+            // A stack that stood before wrote its boot down long ago.
+            logged: Mutex::new(lock.is_some().then(Timestamp::now)),
             boot: steps,
             stack,
             observer,
@@ -323,9 +328,17 @@ impl Session {
         lock(&self.wire).clock
     }
 
-    /// Follows the logs of all nodes into a run's folder, and the trouble in them into its history.
+    /// Follows the logs of all nodes into a run's folder, and the trouble in them into its history. The first drill of
+    /// a stack has its boot in them, others what was written since the one before.
     pub(crate) async fn follow_logs(&self, dir: &RunDir) -> Result<LogFollower, SessionError> {
-        Ok(LogFollower::start(&self.stack, &dir.logs(), &self.recorder).await?)
+        let since = *lock(&self.logged);
+        Ok(LogFollower::start(&self.stack, &dir.logs(), &self.recorder, since).await?)
+    }
+
+    /// The logs are not followed any more.
+    pub(crate) fn end_logs(&self, logs: LogFollower) {
+        *lock(&self.logged) = Some(Timestamp::now());
+        logs.finish();
     }
 
     /// Reads what can be taken back while the purchases of a load run; nobody reads where nobody buys.
@@ -418,9 +431,9 @@ fn new_wire() -> (Arc<Mutex<Wire>>, Recorder) {
     (wire, recorder)
 }
 
-pub(crate) fn lock(wire: &Mutex<Wire>) -> std::sync::MutexGuard<'_, Wire> {
-    // It holds two values that are only ever replaced whole.
-    wire.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is in them is only ever replaced whole.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A recorder that reads the wire's clock and sends to where the wire leads now. A full channel costs the

@@ -303,6 +303,9 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+/// Loads that differ by less are the same: gaps drawn by chance make 6 % of a smoke's few hundred purchases.
+const LOADS_ALIKE_PERCENT: f64 = 15.0;
+
 /// What a verdict calls something by.
 type NameOf = fn(&Verdict) -> &str;
 
@@ -329,5 +332,23 @@ fn notes(baseline: &[Run], candidate: &[Run]) -> Vec<String> {
             notes.push(format!("the {what} is not the same: {} and {}", list(a), list(b)));
         }
     }
+    if let (Some(a), Some(b)) = (purchases_per_min(baseline), purchases_per_min(candidate))
+        && (a - b).abs() > a.min(b) * LOADS_ALIKE_PERCENT / 100.0
+    {
+        notes.push(format!(
+            "the load is not the same: {a:.0} and {b:.0} purchases a minute (medians); what became slower or rarer may \
+             be that"
+        ));
+    }
     notes
+}
+
+/// How many purchases were asked for in a minute: the median of all verdicts that had a load.
+fn purchases_per_min(runs: &[Run]) -> Option<f64> {
+    let totals = runs.iter().flat_map(|run| &run.verdicts).map(|verdict| &verdict.totals);
+    let loaded = totals.filter(|totals| totals.operations + totals.refused > 0 && totals.load_ms > 0.0);
+    let mut rates: Vec<f64> =
+        loaded.map(|totals| (totals.operations + totals.refused) as f64 * 60e3 / totals.load_ms).collect();
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied()
 }

@@ -3,7 +3,7 @@
 use crate::runs::{night, nights, run, step};
 use firedrill_core::trend::Changed::{Better, Same, TooFewToTell, Worse};
 use firedrill_core::trend::{Change, Changed, Comparison, HardKind, Measure, Outcome, Run, compare};
-use firedrill_core::verdict::{Conclusion, Judgement};
+use firedrill_core::verdict::{Conclusion, Judgement, Totals, Verdict};
 
 /// Outages as they are on a shop that does not change.
 const USUAL: [f64; 8] = [8_100.0, 7_900.0, 8_400.0, 8_050.0, 8_200.0, 7_700.0, 8_300.0, 8_000.0];
@@ -52,6 +52,24 @@ fn one_against_one_shows_both_numbers_and_how_many_it_takes() {
     // Two measures differ, outage and what hangs on it: 2.5 % for each takes five.
     assert_eq!((outage.n_needed, comparison.tests), (Some(5), 0));
     assert_eq!(comparison.notes.len(), 2, "{:?}", comparison.notes);
+}
+
+/// Runs with so many purchases asked for in each minute.
+fn loaded(per_min: [u64; 3]) -> Vec<Run> {
+    let loaded = |(i, operations): (usize, u64)| {
+        let totals = Totals { operations, load_ms: 60e3, ..Totals::default() };
+        run(vec![Verdict { totals, ..night(&format!("n{i}"), 8_000.0, 100.0) }])
+    };
+    per_min.into_iter().enumerate().map(loaded).collect()
+}
+
+#[test]
+fn another_load_is_said() {
+    let notes = |a, b| compare(&loaded(a), &loaded(b)).notes;
+    assert_eq!(notes([132, 130, 170], [140, 131, 60]), [""; 0], "the median is nearly the same");
+    let notes = notes([132, 130, 134], [66, 60, 170]);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("132 and 66 purchases a minute"), "{notes:?}");
 }
 
 #[test]

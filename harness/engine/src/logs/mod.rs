@@ -38,8 +38,18 @@ pub struct LogFollower {
 }
 
 impl LogFollower {
-    /// Starts one file a node in `folder`. What is written from now on and speaks of trouble is recorded.
-    pub async fn start(stack: &Stack, folder: &Path, recorder: &Recorder) -> Result<Self, LogError> {
+    /// Starts one file a node in `folder`, with what was written after `since`; all of it, where that is none. What is
+    /// written from now on and speaks of trouble is recorded.
+    ///
+    /// Of a stack that has been drilled for long, ask for the rest only: twenty nodes write some ten thousand lines in a
+    /// minute of drills, and all of them read again at the begin of a drill kept two cores from the shop for up to nine
+    /// seconds.
+    pub async fn start(
+        stack: &Stack,
+        folder: &Path,
+        recorder: &Recorder,
+        since: Option<Timestamp>,
+    ) -> Result<Self, LogError> {
         let failed = |path: &Path| {
             let path = path.to_path_buf();
             move |source| LogError { path, source }
@@ -53,7 +63,7 @@ impl LogFollower {
             let scanner = Arc::new(Mutex::new(Scanner::new(node.name.clone(), node.kind, share)));
             let trouble = Trouble { scanner, recorder: recorder.clone() };
             troubles.push(trouble.clone());
-            tasks.spawn(follow(stack.engine.clone(), node.container.clone(), file, trouble));
+            tasks.spawn(follow(stack.engine.clone(), node.container.clone(), file, trouble, since));
         }
         Ok(Self { _tasks: tasks, troubles })
     }
@@ -98,8 +108,9 @@ impl Trouble {
 
 /// Follows one container. The engine ends the stream when the container stops; it is asked again from the
 /// last second seen, and lines that were written already are skipped by their time stamp.
-async fn follow(engine: Engine, container: String, mut file: File, trouble: Trouble) {
-    let mut last = String::new();
+async fn follow(engine: Engine, container: String, mut file: File, trouble: Trouble, since: Option<Timestamp>) {
+    // As the engine writes it: stamps of the same length are in the order of their texts.
+    let mut last = since.map_or_else(String::new, |since| format!("{since:.9}"));
     loop {
         let since = last.parse::<jiff::Timestamp>().ok().and_then(|at| i32::try_from(at.as_second()).ok()).unwrap_or(0);
         let options =
