@@ -88,6 +88,8 @@ fn cells(metrics: &mut Metrics, cells: &[Cell]) {
     of_cells("cell_rto_seconds", "The longest time until buyers were served without errors again", &|cell| {
         seconds(cell.restored_ms)
     });
+    let help = "In how many repetitions buyers were not served again while the fault was in force";
+    of_cells("cell_unserved", help, &|cell| done(cell, f64::from(cell.unserved)));
     of_cells("cell_whole_seconds", "The longest time from the undo until redundancy was whole", &|cell| {
         seconds(cell.whole_ms)
     });

@@ -97,7 +97,7 @@ pub(super) struct Numbers {
     pub(super) done: String,
     /// The longest time without a sale, at most.
     pub(super) outage: String,
-    /// Until buyers were served without errors again.
+    /// Until buyers were served without errors again, or in how many repetitions they were not.
     pub(super) restored: String,
     /// From the undo until redundancy was whole.
     pub(super) whole: String,
@@ -119,11 +119,15 @@ impl Numbers {
     /// Reads them.
     pub(super) fn of(cell: &Cell) -> Self {
         let seen = |text: String| if cell.executed == 0 { units::NONE.to_owned() } else { text };
+        let restored = match cell.unserved {
+            0 => units::maybe_duration(cell.restored_ms),
+            unserved => format!("not in {unserved} of {}", cell.executed),
+        };
         let outage = cell.outage_ms.map_or_else(|| "none".to_owned(), |ms| format!("≤ {}", units::duration(ms)));
         Self {
             done: format!("{} of {}", cell.executed, cell.planned),
             outage: seen(outage),
-            restored: seen(units::maybe_duration(cell.restored_ms)),
+            restored: seen(restored),
             whole: seen(units::maybe_duration(cell.whole_ms)),
             failed: seen(format!("{} of {}", units::count(cell.failed), units::count(cell.operations))),
             errors: seen(units::count(cell.errors)),

@@ -73,6 +73,12 @@ fn a_number_links_to_the_step_that_was_worst() {
     assert!(cell(&certification, "RTO").contains("#d2-step-1-recovery"));
     certification.verdicts[1].steps[1].recovery.restored_ms = Some(30_000.0);
     assert!(cell(&certification, "RTO").contains("#d2-step-2-recovery"));
+    certification.verdicts[1].steps[0].recovery.restored_ms = None;
+    let pauses = &mut certification.certificate.matrix[2];
+    (pauses.restored_ms, pauses.unserved) = (None, 1);
+    let never = cell(&certification, "RTO");
+    assert!(never.contains("#d2-step-1-recovery") && never.contains("not in 1 of 2"), "{never}");
+    assert!(certification.html().contains("in 1 repetition buyers were not served again"));
     assert!(!cell(&certification, "Done").contains("href"));
 }
 

@@ -37,9 +37,13 @@ pub struct Cell {
     /// The longest time without a sale, at most, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage_ms: Option<f64>,
-    /// The longest time until buyers were served without errors again (RTO), in milliseconds.
+    /// The longest time until buyers were served without errors again (RTO), in milliseconds. None where in one of its
+    /// repetitions they were not, while the fault was in force: that one has no time, and the others would hide it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_ms: Option<f64>,
+    /// In how many repetitions buyers were not served without errors again while the fault was in force.
+    #[serde(default)]
+    pub unserved: u32,
     /// The longest time from the undo until redundancy was whole again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_ms: Option<f64>,
@@ -75,6 +79,7 @@ impl Cell {
             nodes: Vec::new(),
             outage_ms: None,
             restored_ms: None,
+            unserved: 0,
             whole_ms: None,
             operations: 0,
             failed: 0,
@@ -101,7 +106,12 @@ impl Cell {
         add_new(&mut self.reasons, &step.reasons);
         add_new(&mut self.nodes, &step.nodes);
         self.outage_ms = longest(self.outage_ms, step.outage.map(|outage| outage.max_ms));
-        self.restored_ms = longest(self.restored_ms, step.recovery.restored_ms);
+        let had_buyers = step.effective.is_some() && step.operations > 0;
+        self.unserved += u32::from(had_buyers && step.recovery.restored_ms.is_none());
+        self.restored_ms = match self.unserved {
+            0 => longest(self.restored_ms, step.recovery.restored_ms),
+            _ => None,
+        };
         self.whole_ms = longest(self.whole_ms, step.recovery.whole_ms);
         self.worst_second_ms = longest(self.worst_second_ms, step.worst_second_ms);
         self.operations += step.operations;

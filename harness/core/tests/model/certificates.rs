@@ -237,6 +237,30 @@ fn a_drill_goes_on_behind_the_step_that_broke_the_stack() {
 }
 
 #[test]
+fn the_time_of_one_repetition_does_not_hide_that_the_other_has_none() {
+    let restored = |restored_ms: [Option<f64>; 2]| {
+        let mut steps = four();
+        for (step, restored_ms) in steps[2..].iter_mut().zip(restored_ms) {
+            step.recovery.restored_ms = restored_ms;
+        }
+        let cell = conclude(&commission(), &[part(steps, Conclusion::Certified)], None).matrix.remove(1);
+        (cell.restored_ms, cell.unserved)
+    };
+    assert_eq!(restored([Some(3.0), Some(5.0)]), (Some(5.0), 0));
+    assert_eq!(restored([None, Some(5.0)]), (None, 1));
+    assert_eq!(restored([Some(3.0), None]), (None, 1));
+    assert_eq!(restored([None, None]), (None, 2));
+}
+
+#[test]
+fn where_nobody_bought_nobody_was_left_unserved() {
+    let mut steps = four();
+    steps.iter_mut().for_each(|step| (step.operations, step.recovery.restored_ms) = (0, None));
+    let certificate = conclude(&commission(), &[part(steps, Conclusion::Certified)], None);
+    assert!(certificate.matrix.iter().all(|cell| cell.unserved == 0));
+}
+
+#[test]
 fn the_load_is_a_share_of_the_capacity_or_the_expected_peak() {
     let cases = [
         (Profile::Nightly, None, 10.0, 3.0),

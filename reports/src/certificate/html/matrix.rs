@@ -141,7 +141,7 @@ fn numbers(cell: &Cell, input: &CertificateInput<'_>) -> Vec<Number> {
     vec![
         Number { alarming: cell.executed < cell.planned, ..number("Done", done, None, false) },
         number("Outage", outage, outage_at, true),
-        number("RTO", restored, at("-recovery", &|step| step.recovery.restored_ms), true),
+        Number { alarming: cell.unserved > 0, ..number("RTO", restored, at("-recovery", &served_after), true) },
         number("Whole", whole, at("-recovery", &|step| step.recovery.whole_ms), false),
         number("Failed", failed, at("-numbers", &|step| Some(step.failed as f64)), false),
         number("Errors", errors, at("-numbers", &|step| Some(step.errors as f64)), true),
@@ -153,6 +153,11 @@ fn numbers(cell: &Cell, input: &CertificateInput<'_>) -> Vec<Number> {
             ..number("Lost", lost, at("-numbers", &|step| Some(step.lost as f64)), true)
         },
     ]
+}
+
+/// When buyers were served again; never is later than ever.
+fn served_after(step: &StepVerdict) -> Option<f64> {
+    step.recovery.restored_ms.or(step.effective.map(|_| f64::INFINITY))
 }
 
 /// The link to the step of a cell whose number is the highest, the first of several.

@@ -69,12 +69,23 @@ pub(super) fn tiles(input: &CertificateInput<'_>) -> Vec<Fact> {
     let longest = |ms: Option<f64>| ms.map_or_else(|| "none".to_owned(), |ms| format!("≤ {}", units::duration(ms)));
     let outage = cells.iter().filter_map(|cell| cell.outage_ms).reduce(f64::max);
     let restored = cells.iter().filter_map(|cell| cell.restored_ms).reduce(f64::max);
+    let unserved: u32 = cells.iter().map(|cell| cell.unserved).sum();
+    let recovery = match unserved {
+        0 => Fact::new("longest recovery (RTO)", units::maybe_duration(restored))
+            .with_note("until served without errors"),
+        _ => Fact::new("longest recovery (RTO)", "not in time")
+            .with_note(format!(
+                "in {} buyers were not served again while the fault was in force",
+                units::plural(u64::from(unserved), "repetition", "repetitions")
+            ))
+            .alarming(),
+    };
     let (executed, planned): (u32, u32) =
         cells.iter().fold((0, 0), |(done, all), cell| (done + cell.executed, all + cell.planned));
     vec![
         lost,
         Fact::new("longest outage", longest(outage)).with_note("nothing was sold"),
-        Fact::new("longest recovery (RTO)", units::maybe_duration(restored)).with_note("until served without errors"),
+        recovery,
         Fact::new("faults injected", units::count(executed.into()))
             .with_note(format!("{} planned, in {} cells", units::count(planned.into()), cells.len()))
             .alarming_if(executed < planned),
