@@ -180,7 +180,9 @@ proptest! {
         let Ok(history) = check(&bytes) else { return Ok(()) };
         prop_assert!(bytes == whole || history.events == events || !history.damage.is_empty());
         let known = |event: &Event| events.contains(event) || [header(), refused(7), trailer(2)].contains(event);
-        prop_assert!(history.events.iter().all(known), "{:?}", history.events);
+        // A file of the first version has one checksum, at its end: cut off, a changed record is only said to be damaged.
+        let may_change = first_version && !history.damage.is_empty();
+        prop_assert!(may_change || history.events.iter().all(known), "{:?}", history.events);
     }
 
     #[test]
