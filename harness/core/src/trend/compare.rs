@@ -347,8 +347,7 @@ fn notes(baseline: &[Run], candidate: &[Run]) -> Vec<String> {
 fn purchases_per_min(runs: &[Run]) -> Option<f64> {
     let totals = runs.iter().flat_map(|run| &run.verdicts).map(|verdict| &verdict.totals);
     let loaded = totals.filter(|totals| totals.operations + totals.refused > 0 && totals.load_ms > 0.0);
-    let mut rates: Vec<f64> =
+    let rates: Vec<f64> =
         loaded.map(|totals| (totals.operations + totals.refused) as f64 * 60e3 / totals.load_ms).collect();
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied()
+    (!rates.is_empty()).then(|| rank::median(rates))
 }
