@@ -4,10 +4,11 @@
 //! minutes and peaks are judged apart, over the whole run and inside every fault window: a good hour
 //! does not pay for a bad minute. The share of each phase (steady, fault in force, recovery) is a number beside.
 
-use super::demand::{Shares, Tally};
+use super::demand::{Due, Service, Shares, Tally};
 use super::phases::Phase;
 use super::step::OPERATIONS_MIN;
 use super::{Evidence, Question, numbers};
+use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
 
 /// Name in the registry.
@@ -24,17 +25,18 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let demand = &evidence.demand;
     let shares = Shares::of(&demand.dues);
     let run = shares.shortfalls(evidence.sla);
-    let mut findings: Vec<Finding> = run.into_iter().map(|text| Finding::new(format!("whole run: {text}"))).collect();
+    let failed = |dues: &[Due]| -> Vec<OpId> {
+        let failed = dues.iter().filter(|due| due.service == Service::Failed);
+        failed.take(Finding::OPS_MAX).map(|due| due.op(&evidence.history)).collect()
+    };
+    let whole = |text| Finding::new(format!("whole run: {text}")).with_ops(failed(&demand.dues));
+    let mut findings: Vec<Finding> = run.into_iter().map(whole).collect();
     for window in evidence.windows.iter().filter(|window| window.injected) {
         let dues = demand.between(window.from, window.until);
         if dues.len() < OPERATIONS_MIN {
             continue;
         }
-        let failed = dues
-            .iter()
-            .filter(|due| due.service == super::demand::Service::Failed)
-            .map(|due| due.op(&evidence.history));
-        let failed: Vec<_> = failed.collect();
+        let failed = failed(dues);
         findings.extend(Shares::of(dues).shortfalls(evidence.sla).into_iter().map(|text| {
             Finding::new(format!("{}, {} {}: {text}", window.step, window.fault, window.target))
                 .with_at(window.from)

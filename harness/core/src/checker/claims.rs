@@ -184,6 +184,9 @@ fn finding(name: &str, claims: &[Claim], evidence: &Evidence<'_>) -> Finding {
     let at = took().map(|claim| claim.completed).max().or(claims.first().map(|claim| claim.completed));
     let at = at.unwrap_or_default();
     let window = step::step_at(&evidence.windows, at);
-    let finding = Finding::new(text).with_at(at).in_window(window).with_ops(told.iter().map(|claim| claim.op));
+    // Whoever gave it back had taken it before.
+    let mut named = HashSet::new();
+    let ops = told.iter().map(|claim| claim.op).filter(|op| named.insert(*op));
+    let finding = Finding::new(text).with_at(at).in_window(window).with_ops(ops);
     finding.with_remedy("lock the thing in the transaction that sells it, and hold it UNIQUE among live tickets")
 }

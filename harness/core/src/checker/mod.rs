@@ -29,12 +29,13 @@ pub mod stats;
 pub mod step;
 pub mod unique;
 
-use crate::digest::{Digest, Recorded};
+use crate::digest::{Digest, Recorded, prints};
 use crate::history::ops::Known;
 use crate::history::{At, History, Stage};
+use crate::ids::OpId;
 use crate::sla::Sla;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement, Totals, VERDICT_VERSION, Verdict, conclude};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every checker gets: the digest of a history, and what is made of it once for all of them.
 pub struct Evidence<'a> {
@@ -86,6 +87,19 @@ impl<'a> Evidence<'a> {
     pub(crate) fn decided_by(&self, findings: &[Finding]) -> Option<(Judgement, String)> {
         let damage = self.damage().map(|damage| (Judgement::Unknown, damage));
         damage.or_else(|| findings.first().map(|first| (Judgement::Fail, first.summary.clone())))
+    }
+
+    /// Names the purchases behind order codes, and the fault window in which the first of them was answered. A code
+    /// that nobody was told has none.
+    pub(crate) fn with_orders<'c>(&self, finding: Finding, codes: impl IntoIterator<Item = &'c str>) -> Finding {
+        let codes: BTreeSet<u64> = codes.into_iter().map(prints::code).collect();
+        let ops = self.history.operations.iter().filter(|(_, op)| codes.contains(&op.code));
+        let mut ops: Vec<(At, OpId)> = ops.map(|(id, op)| (op.completed, id)).collect();
+        ops.sort_unstable();
+        let answered = ops.first().map(|(at, _)| *at);
+        let window = answered.and_then(|at| step::step_at(&self.windows, at)).map(|window| window.step);
+        let (at, step) = (finding.at.or(answered), finding.step.or(window));
+        Finding { at, step, ..finding }.with_ops(ops.into_iter().map(|(_, op)| op))
     }
 
     /// Why the history cannot carry a pass, where it cannot: what is missing from it might be what was

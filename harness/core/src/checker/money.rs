@@ -73,7 +73,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         numbers.insert(kind.name().to_owned(), count as f64);
         if count > 0 {
             let text = format!("{count} orders {}: {}", kind.in_words(), codes.join(", "));
-            findings.push(Finding::new(text).with_remedy(kind.remedy()));
+            let finding = Finding::new(text).with_remedy(kind.remedy());
+            findings.push(evidence.with_orders(finding, codes.iter().map(String::as_str)));
         }
     }
     findings.extend(invoices(evidence));
@@ -101,5 +102,6 @@ fn invoices(evidence: &Evidence<'_>) -> Option<Finding> {
     let first = wrong.first()?;
     let codes: Vec<&str> = wrong.iter().take(CODES_MAX).map(|invoice| invoice.code.as_str()).collect();
     let text = format!("{} invoices are about another sum than their orders: {}", wrong.len(), codes.join(", "));
-    Some(Finding::new(text).with_at(first.at).with_remedy("cancel these invoices and issue them again"))
+    let finding = Finding::new(text).with_at(first.at).with_remedy("cancel these invoices and issue them again");
+    Some(evidence.with_orders(finding, codes))
 }

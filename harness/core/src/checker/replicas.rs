@@ -62,7 +62,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let mut differences = 0;
     for (other, difference) in &evidence.books.others {
         differences += difference.count();
-        findings.extend(describe(authority, other, difference));
+        findings.extend(describe(authority, other, difference, evidence));
         if other.role == Role::Primary {
             let text =
                 format!("{} and {} both say that they are the primary at the end", authority.source, other.source);
@@ -146,7 +146,12 @@ fn same(a: &LedgerRow, b: &LedgerRow) -> bool {
         && positions(a) == positions(b)
 }
 
-fn describe(authority: &SourceRead, other: &SourceRead, difference: &Difference) -> Vec<Finding> {
+fn describe(
+    authority: &SourceRead,
+    other: &SourceRead,
+    difference: &Difference,
+    evidence: &Evidence<'_>,
+) -> Vec<Finding> {
     let (primary, standby) = (&authority.source, &other.source);
     let kinds = [
         (
@@ -168,11 +173,12 @@ fn describe(authority: &SourceRead, other: &SourceRead, difference: &Difference)
     let present = kinds.into_iter().filter(|(codes, _, _)| codes.count > 0);
     present
         .map(|(codes, text, remedy)| {
-            let some = codes.first.clone().into_sorted_vec().join(", ");
-            Finding::new(format!("{} {text}: {some}", codes.count))
+            let first = codes.first.clone().into_sorted_vec();
+            let finding = Finding::new(format!("{} {text}: {}", codes.count, first.join(", ")))
                 .with_at(other.at)
                 .with_nodes([primary.clone(), standby.clone()])
-                .with_remedy(remedy)
+                .with_remedy(remedy);
+            evidence.with_orders(finding, first.iter().map(String::as_str))
         })
         .collect()
 }

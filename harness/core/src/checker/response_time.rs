@@ -42,7 +42,9 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             "99th percentile of {} steady purchases is {steady_p99_ms:.0} ms, promised {limit_ms:.0} ms",
             steady.len()
         );
-        findings.push(Finding::new(text).with_remedy("the stack is too slow for this load even without a fault"));
+        let slow = slower(evidence, limit_ms, |op| is_steady(op, &evidence.windows));
+        let finding = Finding::new(text).with_remedy("the stack is too slow for this load even without a fault");
+        findings.push(finding.with_ops(slow.into_iter().map(|(_, op, _)| op)));
     }
     let (judgement, reason) = if let Some(first) = findings.first() {
         (Judgement::Fail, first.summary.clone())
@@ -133,20 +135,25 @@ impl Times {
     }
 }
 
+/// Which of some purchases took longer than so much, when they were due, and how long they took: the slowest first.
+fn slower(evidence: &Evidence<'_>, limit_ms: f64, counts: impl Fn(&Op) -> bool) -> Vec<(f64, OpId, At)> {
+    let slow = evidence.history.operations.iter().filter(|(_, op)| op.latency_ms() > limit_ms && counts(op));
+    let mut slow: Vec<(f64, OpId, At)> = slow.map(|(id, op)| (op.latency_ms(), id, op.intended)).collect();
+    slow.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    slow
+}
+
 /// Purchases that took longer than promised, slowest first, as one finding.
 fn late(evidence: &Evidence<'_>) -> Vec<Finding> {
     let limit_ms = evidence.sla.response_time.max_ms;
-    let operations = &evidence.history.operations;
-    let late = operations.iter().filter(|(_, op)| op.latency_ms() > limit_ms);
-    let mut late: Vec<(f64, OpId, At)> = late.map(|(id, op)| (op.latency_ms(), id, op.intended)).collect();
-    late.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let late = slower(evidence, limit_ms, |_| true);
     let Some((slowest_ms, _, due)) = late.first().copied() else {
         return Vec::new();
     };
     let text = format!(
         "{} of {} purchases took longer than {limit_ms:.0} ms, the slowest {slowest_ms:.0} ms",
         late.len(),
-        operations.len(),
+        evidence.history.operations.len(),
     );
     let window = step::step_at(&evidence.windows, due);
     let finding = Finding::new(text).with_at(due).with_ops(late.iter().map(|(_, op, _)| *op)).in_window(window);

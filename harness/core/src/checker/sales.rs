@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Arrivals come at a constant rate, so two confirmations are one mean gap apart, and one slow or failed
 /// purchase between them makes it two. Above three, at least two purchases in a row went missing: that is
 /// no jitter of a single one.
-const GAPS_MIN: f64 = 3.0;
+pub const GAPS_MIN: f64 = 3.0;
 
 /// The confirmed purchases of a run, indexed by time.
 #[derive(Debug)]

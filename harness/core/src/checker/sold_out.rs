@@ -7,6 +7,10 @@
 //! rise (what is given back is not taken off), so the end of the refused purchase is the instant with the least
 //! room, and every quota has one instant from which on it may have been full.
 //!
+//! How many tickets a refused buyer wanted is not in the history. He is taken to have wanted at most the largest order
+//! that was confirmed in the run; every buyer of a journey wants the same, so this says too much only of a mix of
+//! journeys of which those with the largest orders never bought.
+//!
 //! Stranded are tickets that every limited quota has left at the end, as many as the largest order, although
 //! somebody was refused. What was given back may have come too late for him and is taken off, and where buyers had
 //! carts nothing is claimed: a cart holds its tickets until it expires.

@@ -29,7 +29,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let shared = evidence.books.account.count(Kind::Shared);
     let mut found = findings(evidence, &[Kind::Shared]);
     let last = last_invoices(evidence);
-    let of_invoices = [reissued(evidence), vanished(evidence, &last), doubled(&last), gaps(&last)];
+    let of_invoices = [reissued(evidence), vanished(evidence, &last), doubled(evidence, &last), gaps(&last)];
     let wrong_invoices: usize = of_invoices.iter().map(|(count, _)| count).sum();
     found.extend(of_invoices.into_iter().filter_map(|(_, finding)| finding));
     let numbers = numbers([
@@ -76,8 +76,9 @@ fn reissued(evidence: &Evidence<'_>) -> Wrong {
         format!("{series}{number} for {}", codes.join(" and "))
     };
     let at = twice.iter().filter_map(|(_, codes)| codes.values().max().copied()).min();
+    let codes = twice.iter().take(EXAMPLES_MAX).flat_map(|(_, codes)| codes.keys().copied());
     let finding = finding("invoice numbers were issued for two orders", twice.iter().map(example), at, evidence);
-    (twice.len(), finding)
+    (twice.len(), finding.map(|finding| evidence.with_orders(finding, codes)))
 }
 
 /// Invoices that were read while the load ran, and that the authority does not have in the end.
@@ -92,11 +93,13 @@ fn vanished(evidence: &Evidence<'_>, last: &[&InvoiceRow]) -> Wrong {
     let example = |((series, number), row): (&(&str, u64), &&InvoiceRow)| format!("{series}{number} for {}", row.code);
     let at = gone.values().map(|row| row.at).min();
     let text = format!("invoices were issued and are not on {} in the end", authority.source);
-    (gone.len(), finding(&text, gone.iter().map(example), at, evidence))
+    let codes = gone.values().take(EXAMPLES_MAX).map(|row| row.code.as_str());
+    let finding = finding(&text, gone.iter().map(example), at, evidence);
+    (gone.len(), finding.map(|finding| evidence.with_orders(finding, codes)))
 }
 
 /// Orders with two invoices in the end.
-fn doubled(last: &[&InvoiceRow]) -> Wrong {
+fn doubled(evidence: &Evidence<'_>, last: &[&InvoiceRow]) -> Wrong {
     let mut of_order: BTreeMap<&str, BTreeSet<(&str, u64)>> = BTreeMap::new();
     for row in last.iter().filter(|row| !row.cancels()) {
         of_order.entry(&row.code).or_default().insert((&row.series, row.number));
@@ -104,7 +107,8 @@ fn doubled(last: &[&InvoiceRow]) -> Wrong {
     let twice: Vec<&str> =
         of_order.into_iter().filter(|(_, numbers)| numbers.len() > 1).map(|(code, _)| code).collect();
     let examples = twice.iter().map(|code| (*code).to_owned());
-    (twice.len(), described("orders have more than one invoice", examples))
+    let finding = described("orders have more than one invoice", examples);
+    (twice.len(), finding.map(|finding| evidence.with_orders(finding, twice.iter().take(EXAMPLES_MAX).copied())))
 }
 
 /// Numbers that a series leaves out between its first and its last.

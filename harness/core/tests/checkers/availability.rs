@@ -2,7 +2,7 @@
 
 use super::story::{Story, check, sold, unsold};
 use firedrill_core::checker::Evidence;
-use firedrill_core::history::{At, Outcome, Refusal, RejectReason};
+use firedrill_core::history::{At, Outcome, Refusal, RejectReason, Stage};
 use firedrill_core::ids::OpId;
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 
@@ -74,10 +74,17 @@ fn judges() {
     );
 }
 
-/// Per minute of load: how many purchases are due, and whether they count as peak.
+/// Whether purchases count as a peak, by when they are due in a load of so long, which begins at 30 s.
 fn peaks(load_ms: u64, due_ms: impl Iterator<Item = u64>) -> Vec<bool> {
     let mut story = Story::empty(1.0);
-    story.stages.iter_mut().filter(|s| s.at == At::from_ms(60_000)).for_each(|s| s.at = At::from_ms(load_ms));
+    for stage in &mut story.stages {
+        match stage.stage {
+            Stage::LoadStarted => stage.at = At::from_ms(30_000),
+            Stage::LoadStopped => stage.at = At::from_ms(30_000 + load_ms),
+            _ => {}
+        }
+    }
+    let due_ms = due_ms.map(|ms| 30_000 + ms);
     story.attempts = due_ms.enumerate().map(|(op, ms)| sold(op as u64, ms, ms, ms + 10, 1)).collect();
     let demand = Evidence::of(&story.history(), &story.sla).demand;
     demand.dues.iter().map(|due| due.peak).collect()
@@ -92,6 +99,24 @@ fn peaks_are_told_apart_by_the_minute() {
     assert_eq!(marks.iter().filter(|peak| **peak).count(), 51, "51 are, and only in their minute");
     let short = (0..20).map(|n| n * 1_000);
     assert!(peaks(20_000, short).iter().all(|peak| *peak), "20 in 20 s are 60 a minute");
+    for (due, is_peak) in [(59, true), (58, false)] {
+        let last = fifty(0).chain((0..due).map(|n| 60_000 + n * 1_000));
+        assert_eq!(peaks(130_000, last).pop(), Some(is_peak), "{due} in the 70 s of a last minute");
+    }
     let tail = fifty(0).chain((0..10).map(|n| 60_000 + n * 1_000));
     assert!(peaks(70_000, tail).iter().all(|peak| *peak), "60 in 70 s are 51.4 a minute, as one minute");
+}
+
+#[test]
+fn a_window_of_three_purchases_is_judged_and_names_those_that_failed() {
+    let window_of = |due: u64| {
+        let mut story = Story::empty(1.0);
+        story.attempts.push(unsold(0, 21_000, 21_000, 21_010, Outcome::NotApplied));
+        story.attempts.extend((1..due).map(|op| sold(op, 21_000 + op, 21_000 + op, 21_100, 1)));
+        let findings = story.ask("availability").findings;
+        findings.into_iter().find(|finding| finding.step.is_some())
+    };
+    assert_eq!(window_of(2), None, "two purchases say nothing about a window");
+    let finding = window_of(3).expect("three do");
+    assert_eq!((finding.ops, finding.at), (vec![OpId(0)], Some(At::from_ms(20_000))));
 }

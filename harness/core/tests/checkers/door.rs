@@ -29,6 +29,15 @@ fn judges() {
         &[
             ("nobody comes", |_| {}, Pass, "nobody came to the door"),
             (
+                "turned away in the instant in which another comes",
+                |s| {
+                    scan(s, 5, 30_000, 10, USED);
+                    scan(s, 5, 30_010, 10, Outcome::Passed);
+                },
+                Pass,
+                "1 tickets were shown 2 times",
+            ),
+            (
                 "one is admitted, his copy is not",
                 |s| {
                     scan(s, 5, 30_000, 10, Outcome::Passed);

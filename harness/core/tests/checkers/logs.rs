@@ -26,6 +26,29 @@ fn judges() {
                 "web1 (5 times): 12:00:10 [7] KeyError",
             ),
             (
+                "two kinds of it, the more frequent first",
+                |s| {
+                    write(s, 10_000, 1, "KeyError: 7");
+                    write(s, 11_000, 2, "took 7 ms of 5");
+                    write(s, 12_000, 1, "took 1200 ms of 5");
+                    write(s, 13_000, 1, "KeyError: ");
+                },
+                Fail,
+                "web1 (3 times): took 7 ms of 5",
+            ),
+            (
+                "with the first purchase, and with the end of the last",
+                |s| {
+                    s.stages[0].at = At::from_ms(1_000);
+                    write(s, 1_000, 1, "KeyError: begin");
+                    write(s, 150_000, 1, "KeyError: end");
+                    write(s, 999, 1, "KeyError: before");
+                    write(s, 150_001, 1, "KeyError: after");
+                },
+                Fail,
+                "web1: KeyError: begin",
+            ),
+            (
                 "trouble in a fault's window, and right behind it",
                 |s| {
                     s.observes = vec![Subject::Logs];

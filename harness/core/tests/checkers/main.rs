@@ -18,6 +18,7 @@ mod primaries;
 mod quota_reads;
 mod reads;
 mod replicas;
+mod sales;
 mod sold_out;
 mod steps;
 mod stored;

@@ -61,6 +61,12 @@ fn judges() {
                 "than their tickets and fees: FD00005",
             ),
             (
+                "a fee is missing, of an order in the window of a fault",
+                |s| spoil(s, 300, |books| books.lines_cents -= 100),
+                Fail,
+                "than their tickets and fees: FD00300",
+            ),
+            (
                 "no ledger",
                 |s| spoil(s, 5, |books| books.ledger_cents = 0),
                 Fail,

@@ -26,6 +26,31 @@ fn judges() {
                 "1 of 600 purchases took longer than 50000 ms",
             ),
             (
+                "one too late, and one exactly in time",
+                |s| {
+                    s.of_op(300).for_each(|a| a.ended = At::from_ms(80_001));
+                    s.of_op(301).for_each(|a| a.ended = At::from_ms(80_100));
+                },
+                Fail,
+                "1 of 600 purchases took longer than 50000 ms",
+            ),
+            (
+                "steady exactly as fast as promised",
+                |s| {
+                    for op in 450..460 {
+                        s.of_op(op).for_each(|a| a.ended = a.intended.plus_ms(2_000));
+                    }
+                },
+                Pass,
+                "longest of 600",
+            ),
+            (
+                "ended in the instant of the fault",
+                |s| s.of_op(199).for_each(|a| a.ended = At::from_ms(20_000)),
+                Pass,
+                "longest of 600",
+            ),
+            (
                 "a buyer gave up too late",
                 |s| {
                     s.of_op(300).for_each(|a| {

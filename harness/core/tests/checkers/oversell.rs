@@ -1,6 +1,6 @@
 //! Oversell, in both ledgers.
 
-use super::story::check;
+use super::story::{check, sold};
 use firedrill_core::history::{At, Outcome};
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 
@@ -23,6 +23,24 @@ fn judges() {
                 "1001 of 1000 tickets of quota rush/q sold, as pg1 counts",
             ),
             ("lost orders were sold again", |s| s.read_quota(599, 599), Fail, "buyers hold 600 tickets of 599"),
+            (
+                "lost orders were sold again, two of them",
+                |s| s.read_quota(598, 598),
+                Fail,
+                "buyers hold 600 tickets of 598",
+            ),
+            (
+                "and something else was sold after them",
+                |s| {
+                    let mut other = sold(700, 59_990, 59_990, 59_999, 1);
+                    other.order.as_mut().unwrap().positions[0].item = 8;
+                    s.put(&other);
+                    s.attempts.push(other);
+                    s.read_quota(599, 599);
+                },
+                Fail,
+                "buyers hold 600 tickets of 599",
+            ),
             (
                 "one was given back and sold again",
                 |s| {

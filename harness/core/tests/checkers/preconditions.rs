@@ -1,6 +1,6 @@
 //! Preconditions: everything that is missing makes the run unknown, and nothing fails it.
 
-use super::story::{check, seen, stage};
+use super::story::{Story, check, seen, sold, stage};
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{At, Role, Stage};
 use firedrill_core::verdict::Judgement::{Pass, Unknown};
@@ -77,6 +77,12 @@ fn judges() {
                 "ended before the last purchase",
             ),
             (
+                "a final read in the instant of the last end",
+                |s| s.reads.iter_mut().for_each(|r| r.at = At::from_ms(150_000)),
+                Pass,
+                "1 of 1",
+            ),
+            (
                 "not drained",
                 |s| s.stages.retain(|e| e.stage != Stage::Drained),
                 Unknown,
@@ -85,6 +91,24 @@ fn judges() {
             ("not asked is not seen", |s| s.observations.push(seen(1, "pg9", Role::Standby)), Pass, "1 of 1"),
         ],
     );
+}
+
+/// Whether a fault counts as one under load, if the last purchase before it ended so long before.
+fn is_alive(rate_per_s: f64, quiet_ms: u64) -> bool {
+    let mut story = Story::empty(rate_per_s);
+    let last_ms = 20_000 - quiet_ms;
+    story.attempts = vec![sold(0, last_ms - 10, last_ms - 10, last_ms, 1), sold(1, 50_000, 50_000, 50_010, 1)];
+    let findings = story.ask("preconditions").findings;
+    !findings.iter().any(|finding| finding.summary.contains("no purchase was acknowledged in the"))
+}
+
+#[test]
+fn a_quiet_time_before_a_fault_is_measured_by_the_rate() {
+    // 5 s, or the time of three purchases where that is longer; of a load without a rate 5 s.
+    for (rate_per_s, longest_ms) in [(10.0, 5_000), (0.4, 7_500), (0.0, 5_000)] {
+        assert!(is_alive(rate_per_s, longest_ms), "{rate_per_s} a second");
+        assert!(!is_alive(rate_per_s, longest_ms + 1), "{rate_per_s} a second");
+    }
 }
 
 #[test]

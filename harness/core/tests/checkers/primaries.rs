@@ -38,6 +38,22 @@ fn judges() {
                 "at most 0.0 s",
             ),
             (
+                "a primary until the load begins",
+                |s| {
+                    s.stages[0].at = At::from_ms(10_000);
+                    s.observations[1].role = Role::Primary;
+                    s.observations.push(seen(10_000, "pg2", Role::Standby));
+                },
+                Pass,
+                "2 reigns",
+            ),
+            (
+                "handed over in one instant",
+                |s| s.observations[3] = seen(21_500, "pg1", Role::Standby),
+                Pass,
+                "at most 0.0 s",
+            ),
+            (
                 "overlap in a damaged history",
                 |s| {
                     s.observations[5].role = Role::Primary;
@@ -64,6 +80,7 @@ fn comes_back_for(length_ms: u64, after: Role) -> (Judgement, usize) {
 
 #[test]
 fn the_thresholds_are_exact() {
+    assert_eq!((SAMPLING_MS, TOLERATED_MS), (1_250, 5_250));
     assert_eq!(comes_back_for(SAMPLING_MS, Role::Standby), (Pass, 0), "an artefact of sampling");
     assert_eq!(comes_back_for(SAMPLING_MS + 1, Role::Standby), (Pass, 1), "worth a finding");
     assert_eq!(comes_back_for(TOLERATED_MS, Role::Standby), (Pass, 1), "the watcher was in time");

@@ -1,7 +1,7 @@
 //! Quota reads: counts that never can have been.
 
-use super::story::{Story, check, sold, unsold};
-use firedrill_core::history::{At, Outcome, QuotaRow, QuotaSeen};
+use super::story::{Story, check, seen, sold, unsold};
+use firedrill_core::history::{At, Outcome, QuotaRow, QuotaSeen, Role};
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 use proptest::prelude::*;
 
@@ -46,6 +46,28 @@ fn judges() {
             ),
             ("one too many", |s| count(s, 10_050, 10_090, 102), Fail, "possible were 101 to 101"),
             ("an old primary that is cut off", |s| count(s, 30_050, 30_090, 200), Pass, "no quota was read"),
+            (
+                "the same, beside another tier",
+                |s| {
+                    let mut redis = seen(0, "redis-1", Role::Primary);
+                    redis.tier = "redis".into();
+                    s.observations.insert(0, redis);
+                    count(s, 30_050, 30_090, 200);
+                },
+                Pass,
+                "no quota was read",
+            ),
+            (
+                "the shop speaks of another quota, and of one without a limit",
+                |s| {
+                    see(s, 10_090, 950);
+                    see(s, 10_190, 950);
+                    s.quotas_seen[0].id = 2;
+                    s.quotas_seen[1].left = None;
+                },
+                Pass,
+                "no quota was read",
+            ),
             ("one under way, not yet", |s| count(s, 10_010, 10_020, 100), Pass, "all 1"),
             ("one under way, already", |s| count(s, 10_010, 10_020, 101), Pass, "all 1"),
             (
@@ -71,6 +93,35 @@ fn judges() {
                 |s| {
                     s.read_quota(1_000, 610);
                     count(s, 10_050, 10_090, 111);
+                },
+                Pass,
+                "all 1",
+            ),
+            (
+                "somebody else buys some later",
+                |s| {
+                    s.read_quota(1_000, 610);
+                    count(s, 10_050, 10_090, 101);
+                },
+                Pass,
+                "all 1",
+            ),
+            (
+                "somebody else had some before, and seems to have lost them",
+                |s| {
+                    s.read_quota(1_000, 610);
+                    count(s, 10_050, 10_090, 110);
+                    let before = QuotaRow { asked: None, at: At(0), sold: 10, ..s.quotas[0].clone() };
+                    s.quotas.insert(0, before);
+                },
+                Fail,
+                "possible were 111 to 111",
+            ),
+            (
+                "nobody knows what others have",
+                |s| {
+                    s.quotas.retain(|row| row.source.as_str() != "pg2");
+                    count(s, 10_050, 10_090, 500);
                 },
                 Pass,
                 "all 1",

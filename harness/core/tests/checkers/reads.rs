@@ -53,6 +53,15 @@ fn judges() {
             ),
             ("somebody else's", |s| s.look(5, 1_000, theirs(6)), Fail, "1 confirmed orders were shown"),
             (
+                "not there in the instant in which it is given back",
+                |s| {
+                    s.give_back(5, Outcome::Passed);
+                    s.look(5, 55_000, None);
+                },
+                Pass,
+                "all 1 looks",
+            ),
+            (
                 "given back, and then not there",
                 |s| {
                     s.give_back(5, Outcome::Passed);

@@ -42,6 +42,76 @@ fn judges() {
                 "missing on pg3: FD00599",
             ),
             (
+                "missing on the only standby",
+                |s| {
+                    s.reads.retain(|read| read.source.as_str() != "pg3");
+                    s.rows.retain(|r| r.code != code(3) || r.source.as_str() != "pg1");
+                },
+                Fail,
+                "missing on pg1: FD00003",
+            ),
+            (
+                "written on the wrong side of two",
+                |s| {
+                    s.reads.retain(|read| read.source.as_str() != "pg3");
+                    s.rows.push(row("pg1", &sold(9_000, 0, 0, 0, 1)));
+                },
+                Fail,
+                "only on pg1 and not on the primary pg2 (split brain): FD09000",
+            ),
+            (
+                "more are missing than are named",
+                |s| s.rows.retain(|r| !(code(580)..=code(592)).contains(&r.code) || r.source.as_str() != "pg3"),
+                Fail,
+                "13 orders of the primary pg2 are missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
+                 FD00586, FD00587, FD00588, FD00589",
+            ),
+            (
+                "the same, read backwards",
+                |s| {
+                    s.rows.retain(|r| !(code(580)..=code(592)).contains(&r.code) || r.source.as_str() != "pg3");
+                    s.rows.reverse();
+                },
+                Fail,
+                "13 orders of the primary pg2 are missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
+                 FD00586, FD00587, FD00588, FD00589",
+            ),
+            (
+                "twice in all databases",
+                |s| {
+                    let twice: Vec<_> = s.rows_of(3).map(|row| row.clone()).collect();
+                    s.rows.extend(twice);
+                },
+                Pass,
+                "0 differences",
+            ),
+            (
+                "twice on the primary, and missing on a standby",
+                |s| {
+                    let twice = s.rows_of(3).find(|row| row.source.as_str() == "pg2").map(|row| row.clone());
+                    s.rows.retain(|r| r.code != code(3) || r.source.as_str() != "pg3");
+                    s.rows.extend(twice);
+                },
+                Fail,
+                "1 orders of the primary pg2 are missing on pg1: FD00003",
+            ),
+            (
+                "twice, and on a standby only",
+                |s| (0..2).for_each(|_| s.rows.push(row("pg1", &sold(9_000, 0, 0, 0, 1)))),
+                Fail,
+                "2 orders are only on pg1",
+            ),
+            (
+                "another tier was seen first",
+                |s| {
+                    let mut redis = seen(0, "redis-1", Role::Primary);
+                    redis.tier = "redis".into();
+                    s.observations.insert(0, redis);
+                },
+                Pass,
+                "0 differences",
+            ),
+            (
                 "different on a standby",
                 |s| {
                     s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.total_cents = 1);

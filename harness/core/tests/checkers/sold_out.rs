@@ -1,7 +1,7 @@
 //! Sold out: false answers, and tickets that are left over.
 
-use super::story::{Story, check, in_the_browser, sold, unsold};
-use firedrill_core::history::{Attempt, AttemptKind, Outcome, RejectReason};
+use super::story::{Story, check, in_the_browser, row, sold, unsold};
+use firedrill_core::history::{At, Attempt, AttemptKind, LedgerRow, Outcome, RejectReason};
 use firedrill_core::ids::OpId;
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 use proptest::prelude::*;
@@ -120,6 +120,27 @@ fn a_false_sold_out_is_claimed_only_where_room_is_certain() {
     assert_eq!(false_sold_out(701, 400, |_| {}).0, 0.0, "301 + 400 of 701 leave none");
     let doubt = |s: &mut Story| s.attempts.push(unsold(701, 29_000, 29_000, 29_010, Outcome::InDoubt));
     assert_eq!(false_sold_out(702, 400, doubt).0, 0.0, "one in doubt may hold the last ticket");
+    let web = |s: &mut Story| in_the_browser(s, 300);
+    assert_eq!(false_sold_out(702, 400, web).0, 1.0, "who bought in the browser is no stranger");
+    let strangers = |s: &mut Story| {
+        in_the_browser(s, 300);
+        let theirs = (9_000..9_400).map(|op| LedgerRow { token: None, ..row("pg2", &sold(op, 0, 0, 0, 1)) });
+        s.rows.extend(theirs);
+    };
+    assert_eq!(false_sold_out(702, 400, strangers).0, 1.0, "301 + 400 of 702 leave one");
+    assert_eq!(false_sold_out(701, 400, strangers).0, 0.0, "strangers are strangers beside the browser too");
+    let until =
+        |ended_ms: u64| move |s: &mut Story| s.of_op(700).for_each(|attempt| attempt.ended = At::from_ms(ended_ms));
+    assert_eq!(false_sold_out(702, 400, until(30_099)).0, 1.0, "op301, which may take the last, has not begun");
+    assert_eq!(false_sold_out(702, 400, until(30_100)).0, 0.0, "it begins in that instant");
+    let before_all = |s: &mut Story| {
+        s.attempts.retain(|attempt| attempt.op.0 >= 10);
+        for refused in s.of_op(700) {
+            (refused.intended, refused.started, refused.ended) = (At::from_ms(100), At::from_ms(100), At::from_ms(150));
+        }
+    };
+    assert_eq!(false_sold_out(401, 400, before_all).0, 1.0, "strangers left one");
+    assert_eq!(false_sold_out(400, 400, before_all).0, 0.0, "strangers had all, before anybody bought");
     let large = |s: &mut Story| {
         let order = sold(702, 50_000, 50_000, 50_010, 3);
         s.put(&order);

@@ -7,6 +7,7 @@ use firedrill_core::history::{At, Outcome, Refusal, RejectReason, Role, Stage};
 use firedrill_core::ids::{OpId, StepId};
 use firedrill_core::verdict::Judgement::{self, Fail, Pass, Unknown};
 use firedrill_core::verdict::{Conclusion, StepVerdict, Totals};
+use std::collections::BTreeMap;
 
 fn step_of(story: &Story) -> StepVerdict {
     judge(&story.history(), &story.sla).steps.remove(0)
@@ -77,6 +78,60 @@ fn a_step_is_judged_alone() {
     type Spoil = fn(&mut Story);
     let cases: &[(&str, Spoil, Judgement, &str)] = &[
         ("good", |_| {}, Pass, ""),
+        (
+            "errors in the first and in the last instant, and right beside",
+            |s| {
+                for (op, ended_ms) in [(190, 19_999), (191, 20_000), (390, 40_000), (391, 40_001)] {
+                    s.attempts.push(unsold(op, op * 100, op * 100, ended_ms, Outcome::NotApplied));
+                }
+            },
+            Pass,
+            "",
+        ),
+        ("noticed in the instant of the effect", |s| s.observations[4].at = At::from_ms(20_100), Pass, ""),
+        (
+            "a proxy follows, as far as it can",
+            |s| {
+                for (at_ms, node) in [(21_400, "pgpool-1"), (21_500, "pgpool-2"), (22_000, "pgpool-1")] {
+                    s.observations.push(firedrill_core::history::Observation {
+                        tier: "pgpool".into(),
+                        ..seen(at_ms, node, Role::Serving)
+                    });
+                }
+                s.observations.sort_by_key(|seen| seen.at);
+            },
+            Pass,
+            "",
+        ),
+        ("promoted in the last instant of the window", |s| s.observations[4].at = At::from_ms(40_000), Pass, ""),
+        ("promoted after it", |s| s.observations[4].at = At::from_ms(40_001), Pass, ""),
+        (
+            "another standby says what it was before",
+            |s| s.observations.insert(4, seen(20_950, "pg3", Role::Standby)),
+            Pass,
+            "",
+        ),
+        ("a load that buys nothing", |s| s.rate_per_s = 0.0, Unknown, "nobody bought"),
+        ("whole just in time", |s| s.sla.recovery.whole_max_ms = Some(13_000.0), Pass, ""),
+        (
+            "just enough purchases",
+            |s| {
+                s.sla.recovery.outage_max_ms = None;
+                s.attempts.retain(|a| a.op.0 < 200 || a.op.0 > 397);
+            },
+            Pass,
+            "",
+        ),
+        (
+            "never injected, and nothing sold at that time",
+            |s| {
+                s.faults.truncate(3);
+                s.faults[2].phase = Phase::Void;
+                s.attempts.retain(|a| a.op.0 < 150 || a.op.0 > 195);
+            },
+            Unknown,
+            "void: never injected",
+        ),
         (
             "lost inside",
             |s| s.rows.retain(|r| r.code != code(230)),
@@ -165,12 +220,28 @@ fn a_step_is_judged_alone() {
             "not seen that buyers were served again",
         ),
     ];
+    let good = fields(&step_of(&Story::good()));
+    let mut said = format!("# The good step\n{}\n", lines(good.iter()));
     for (name, spoil, judgement, reason) in cases {
         let step = step_of(&Story::good().with(spoil));
+        let fields = fields(&step);
+        let other = fields.iter().filter(|(name, value)| good.get(*name) != Some(value));
+        let gone = good.keys().filter(|name| !fields.contains_key(*name)).map(|name| format!("no {name}\n"));
+        said += &format!("# {name}\n{}{}\n", lines(other), gone.collect::<String>());
         assert_eq!(step.judgement, *judgement, "{name}: {:#?}", step.reasons);
         assert_eq!(step.reasons.is_empty(), *judgement == Pass, "{name}: {:#?}", step.reasons);
         assert!(reason.is_empty() || step.reasons[0].contains(reason), "{name}: {:#?}", step.reasons);
     }
+    insta::assert_snapshot!(said);
+}
+
+fn fields(step: &StepVerdict) -> BTreeMap<String, String> {
+    let serde_json::Value::Object(fields) = serde_json::to_value(step).unwrap() else { unreachable!("it has fields") };
+    fields.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
+fn lines<'a>(fields: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    fields.map(|(name, value)| format!("{name} {value}\n")).collect()
 }
 
 #[test]
@@ -228,6 +299,17 @@ fn an_outage_without_end_lasts_until_the_end_of_the_load() {
     });
     let outage = step_of(&dead).outage.expect("nothing was sold any more");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(60_000)));
+}
+
+#[test]
+fn an_outage_before_the_first_sale_began_with_the_load() {
+    // Nothing is sold before the end of the fault's window but the refused: 36 s of the 60 s of load.
+    let late = Story::good().with(|s| {
+        s.attempts.retain(|a| a.op.0 >= 360);
+        s.attempts.extend((0..360).map(|op| unsold(op, op * 100, op * 100, op * 100 + 40, Outcome::InDoubt)));
+    });
+    let outage = step_of(&late).outage.expect("nothing was sold yet");
+    assert_eq!((outage.from, outage.until), (At(0), At::from_ms(36_040)));
 }
 
 #[test]

@@ -344,8 +344,12 @@ pub(crate) fn in_the_browser(story: &mut Story, op: u64) {
 /// A row of a table: what the story is, how it is spoiled, the judgement, a part of the reason.
 pub(crate) type Case = (&'static str, fn(&mut Story), Judgement, &'static str);
 
-/// Spoils the good story in the way of every case and compares the answer of the checker.
+/// Spoils the good story in the way of every case and compares the answer of the checker: its judgement, a part of its
+/// reason, and, as a snapshot, all that it says.
 pub(crate) fn check(checker: &str, cases: &[Case]) {
+    let good = Story::good().ask(checker);
+    let numbers = good.numbers.iter().map(|(name, value)| format!("{name} {value}\n"));
+    let mut said = format!("# The good story's numbers\n{}\n", numbers.collect::<String>());
     for (name, spoil, judgement, reason) in cases {
         let result = Story::good().with(spoil).ask(checker);
         assert_eq!(result.judgement, *judgement, "{name}: {result:#?}");
@@ -354,5 +358,34 @@ pub(crate) fn check(checker: &str, cases: &[Case]) {
             *judgement != Judgement::Fail || !result.findings.is_empty(),
             "{name}: a failure must come with a finding"
         );
+        said += &format!("# {name}: {judgement}\n{}", words(&result, &good));
     }
+    let first = cases.first().map_or("", |(name, ..)| name).replace([' ', ','], "_");
+    insta::assert_snapshot!(format!("{checker}__{first}"), said);
+}
+
+/// An answer in full, but of its numbers only those that the good story does not have.
+fn words(result: &CheckResult, good: &CheckResult) -> String {
+    let mut out = format!("{}\n", result.reason);
+    for finding in &result.findings {
+        out += &format!("- {}\n", finding.summary);
+        let place = [
+            finding.at.map(|at| format!("at {at}")),
+            finding.step.map(|step| step.to_string()),
+            (!finding.nodes.is_empty()).then(|| format!("nodes {}", joined(&finding.nodes))),
+            (!finding.ops.is_empty()).then(|| joined(&finding.ops)),
+        ];
+        let place: Vec<String> = place.into_iter().flatten().collect();
+        let rest = [place.join("; "), finding.remedy.clone()];
+        out.extend(rest.iter().filter(|line| !line.is_empty()).map(|line| format!("  {line}\n")));
+    }
+    let other = result.numbers.iter().filter(|(name, value)| good.numbers.get(*name) != Some(value));
+    let other: Vec<String> = other.map(|(name, value)| format!("{name} {value}")).collect();
+    let gone = good.numbers.keys().filter(|name| !result.numbers.contains_key(*name)).map(|name| format!("no {name}"));
+    let numbers: Vec<String> = other.into_iter().chain(gone).collect();
+    out + &if numbers.is_empty() { "\n".to_owned() } else { format!("= {}\n\n", numbers.join(", ")) }
+}
+
+fn joined<T: std::fmt::Display>(all: &[T]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

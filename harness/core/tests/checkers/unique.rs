@@ -1,6 +1,6 @@
 //! Unique: keys that were given to two buyers, and the numbers of invoices.
 
-use super::story::{Story, check, code};
+use super::story::{Story, check, code, sold};
 use firedrill_core::history::{At, InvoiceRow};
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 use proptest::prelude::*;
@@ -53,6 +53,17 @@ fn judges() {
                 "11 invoices",
             ),
             (
+                "an order code confirmed to two buyers",
+                |s| {
+                    let mut second = sold(700, 10_000, 10_000, 10_040, 1);
+                    second.code = code(5);
+                    second.order.as_mut().unwrap().code = code(5);
+                    s.attempts.push(second);
+                },
+                Fail,
+                "its code was confirmed to op5 too",
+            ),
+            (
                 "a ticket secret issued twice",
                 |s| {
                     let secret = Some("secret-9-0".to_owned());
@@ -92,6 +103,15 @@ fn judges() {
                 "1 invoices were issued and are not on pg2 in the end: FAIR-5 for FD00005",
             ),
             (
+                "an invoice that the same database had while the load ran",
+                |s| {
+                    invoices(s);
+                    s.invoices.push(invoice(10_000, "pg2", 11, 11));
+                },
+                Fail,
+                "1 invoices were issued and are not on pg2 in the end: FAIR-11 for FD00011",
+            ),
+            (
                 "an order with two",
                 |s| {
                     invoices(s);
@@ -122,6 +142,22 @@ fn judges() {
             ("damage", |s| s.damage.push("torn".to_owned()), Unknown, "damaged"),
         ],
     );
+}
+
+#[test]
+fn of_two_buyers_with_one_secret_none_is_overlooked() {
+    // Whatever is shared, its print may be the greatest of all, the least, or between.
+    for n in 0..12 {
+        let mut story = Story::empty(1.0);
+        for op in [1, 2] {
+            let mut attempt = sold(op, op * 100, op * 100, op * 100 + 10, 1);
+            let order = attempt.order.as_mut().unwrap();
+            order.positions[0].secret = Some(format!("shared-{n}"));
+            story.put(&attempt);
+            story.attempts.push(attempt);
+        }
+        assert_eq!(story.ask("unique").numbers["confirmed_to_two_buyers"], 1.0, "shared-{n}");
+    }
 }
 
 /// By everything against everything: reissued, doubled, left out, among readings at the end.

@@ -35,8 +35,9 @@ fn attempt() -> impl Strategy<Value = Event> {
         AttemptKind::Visit,
         AttemptKind::Prepare,
     ]);
-    (0..6u64, texts, kind, 0..OUTCOMES.len(), prop::collection::vec(ticket, 0..3), 0..3i64).prop_map(
-        |(op, (code, email, order_code, order_email), kind, outcome, tickets, total_cents)| {
+    let op = (0..6u64, 1..4u64);
+    (op, texts, kind, 0..OUTCOMES.len(), prop::collection::vec(ticket, 0..3), 0..3i64).prop_map(
+        |((op, took), (code, email, order_code, order_email), kind, outcome, tickets, total_cents)| {
             let position = |(id, item, secret): (Option<u64>, u64, Option<u8>)| PositionAck {
                 id,
                 item,
@@ -61,7 +62,7 @@ fn attempt() -> impl Strategy<Value = Event> {
                 entry: "n".into(),
                 intended: At(op),
                 started: At(op),
-                ended: At(op + 1),
+                ended: At(op + took),
                 status: None,
                 outcome,
                 group: String::new(),

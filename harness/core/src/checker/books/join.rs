@@ -5,6 +5,9 @@
 //! a token, an e-mail address or a ticket in common with it, because the exact account
 //! ([`Exact`](super::super::conservation::exact::Exact)) has to see these together.
 
+#[cfg(test)]
+mod nothing_wrong;
+
 use crate::digest::{Digest, Ledger, NO_CODE, Op, Ops, Place, Row, Token};
 use crate::history::ops::Known;
 use crate::ids::OpId;

@@ -240,6 +240,11 @@ fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<Strin
     };
     let mut pairs = stored.into_iter().zip(confirmed);
     let (stored, confirmed) = pairs.find(|(stored, confirmed)| !same((stored, confirmed)))?;
+    if confirmed.id.is_none_or(|id| id == stored.id)
+        && (confirmed.item, confirmed.price_cents) == (stored.item, stored.price_cents)
+    {
+        return Some(format!("ticket {} has another secret than the one confirmed", stored.id));
+    }
     let known = confirmed.id.map_or_else(String::new, |id| format!(" {id}"));
     Some(format!(
         "ticket {} for item {} at {} cents, confirmed ticket{known} for item {} at {} cents",
