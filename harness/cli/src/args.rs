@@ -256,6 +256,10 @@ pub(crate) enum SchemaOf {
     Verdict,
     /// `certificate.json`.
     Certificate,
+    /// `firedrill compare --format json`.
+    Comparison,
+    /// `firedrill history --format json`.
+    History,
 }
 
 /// A form that other tools read.

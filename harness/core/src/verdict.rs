@@ -195,6 +195,9 @@ pub struct StepVerdict {
     pub step: StepId,
     /// Name of the fault.
     pub fault: String,
+    /// Its parameters as in a drill file; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub parameters: String,
     /// The target as asked.
     pub target: String,
     /// Its tier.

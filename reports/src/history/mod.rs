@@ -3,9 +3,11 @@
 
 mod view;
 
+use crate::json::pretty;
 use crate::{ReportError, units};
 use askama::Template;
 use firedrill_core::trend::{Outcome, Series};
+use schemars::JsonSchema;
 use serde::Serialize;
 use view::{GroupView, Sign};
 
@@ -16,7 +18,7 @@ const STYLES: [&str; 2] = [include_str!("../../templates/report.css"), include_s
 pub const HISTORY_VERSION: u32 = 1;
 
 /// A folder that is not in the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeftOut {
     /// Which.
     pub folder: String,
@@ -66,14 +68,26 @@ pub fn render(input: HistoryInput<'_>) -> Result<String, ReportError> {
 /// # Errors
 /// Where it cannot be written as JSON.
 pub fn json(input: HistoryInput<'_>) -> Result<String, ReportError> {
-    #[derive(Serialize)]
-    struct Json<'a> {
-        version: u32,
-        series: &'a [Series],
-        left_out: &'a [LeftOut],
-    }
-    let json = Json { version: HISTORY_VERSION, series: input.series, left_out: input.left_out };
-    Ok(serde_json::to_string_pretty(&json)? + "\n")
+    pretty(&History { version: HISTORY_VERSION, series: input.series, left_out: input.left_out })
+}
+
+/// The JSON Schema of what [`json`] writes.
+///
+/// # Errors
+/// Where it cannot be written as JSON, which is a defect.
+pub fn json_schema() -> Result<String, ReportError> {
+    pretty(&schemars::schema_for!(History<'static>))
+}
+
+/// Runs over time, drill by drill.
+#[derive(Serialize, JsonSchema)]
+struct History<'a> {
+    /// [`HISTORY_VERSION`].
+    version: u32,
+    /// Drills on topologies over time.
+    series: &'a [Series],
+    /// Folders that could not be read.
+    left_out: &'a [LeftOut],
 }
 
 #[derive(Template)]

@@ -2,7 +2,7 @@
 
 use super::records::Records;
 use super::view::{Badge, Fact, LogView, OpRef, maybe_instant};
-use crate::plot::{self, Lane, Mark, Purchase, PurchaseEnd, Span};
+use crate::plot::{self, Lane, Mark, Purchase, Span};
 use crate::{ReportError, ReportInput, units};
 use firedrill_core::history::{At, Operation, OperationOutcome, Operations};
 use firedrill_core::ids::OpId;
@@ -27,6 +27,7 @@ pub(super) struct StepView {
     pub(super) window: String,
     pub(super) badge: Badge,
     pub(super) reasons: Vec<String>,
+    pub(super) parameters: String,
     pub(super) proof: String,
     pub(super) effective: Option<String>,
     pub(super) facts: Vec<Fact>,
@@ -60,7 +61,7 @@ pub(super) fn views(
     let Some(run) = Span::of(input.history, input.verdict) else {
         return Ok(Vec::new());
     };
-    let purchases: Vec<Purchase> = operations.iter().filter_map(purchase).collect();
+    let purchases: Vec<Purchase> = operations.iter().filter_map(Purchase::of).collect();
     let lanes = plot::lanes(input.history, input.manifest);
     let limit_ms = input.manifest.sla.response_time.max_ms;
     let view = |step: &StepVerdict| {
@@ -80,6 +81,7 @@ pub(super) fn views(
             window: format!("{} to {}", units::instant(step.from), units::instant(step.until)),
             badge: Badge::of(step.judgement),
             reasons: step.reasons.iter().map(|reason| units::clean(reason)).collect(),
+            parameters: units::clean(&step.parameters),
             proof: units::clean(&step.proof),
             effective: step.effective.map(units::instant),
             facts: facts(step, operations, records),
@@ -91,19 +93,6 @@ pub(super) fn views(
         })
     };
     input.verdict.steps.iter().map(view).collect()
-}
-
-/// A purchase as a point. What was refused for good is an answer, not a sale and not a failure.
-fn purchase(operation: &Operation) -> Option<Purchase> {
-    let end = match operation.outcome {
-        OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited if operation.errors == 0 => {
-            PurchaseEnd::Served
-        }
-        OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited => PurchaseEnd::Retried,
-        OperationOutcome::InDoubt | OperationOutcome::NotApplied => PurchaseEnd::Failed,
-        OperationOutcome::Rejected(_) => return None,
-    };
-    Some(Purchase { due_s: operation.intended.as_s(), took_ms: operation.latency_ms(), end })
 }
 
 /// The nodes of the step's tier, and every other whose role changed in the window.

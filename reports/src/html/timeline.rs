@@ -11,6 +11,7 @@ pub(super) struct TimelineView {
     pub(super) bucket: String,
     pub(super) limit: String,
     pub(super) sales: String,
+    pub(super) success: String,
     pub(super) errors: String,
     pub(super) latency: String,
     /// None where no roles were observed.
@@ -47,6 +48,7 @@ pub(super) fn view(input: &ReportInput<'_>, operations: &Operations) -> Result<O
         bucket: format!("{} s", units::number(series.width)),
         limit: units::duration(limit_ms),
         sales: plot::sales(&series, steps)?,
+        success: plot::success(&series, steps)?,
         errors: plot::errors(&series, steps)?,
         latency: plot::latency(&series, steps, limit_ms)?,
         roles,

@@ -1,5 +1,6 @@
 //! What is plotted over time, counted into a number of buckets that does not grow with the run.
 
+use super::zoom::{Purchase, PurchaseEnd};
 use crate::ReportInput;
 use firedrill_core::history::{AttemptKind, Event, History, Operations, Outcome};
 use firedrill_core::verdict::Verdict;
@@ -63,6 +64,11 @@ pub(crate) struct TimeSeries {
     pub(crate) acks: Vec<u32>,
     /// Exchanges that did not go through, by their end.
     pub(crate) errors: Vec<u32>,
+    /// Of a hundred purchases those that went through in the end, by the intended start; none where none was due. What
+    /// was refused for good does not count, and an arrival that found no free buyer did not go through.
+    pub(crate) sold_percent: Vec<Option<f64>>,
+    /// The same, without an error on the way.
+    pub(crate) at_once_percent: Vec<Option<f64>>,
     /// Purchase time from the intended start: median and 99th percentile, by the intended start.
     pub(crate) p50_ms: Vec<Option<f64>>,
     /// See `p50_ms`.
@@ -77,10 +83,8 @@ impl TimeSeries {
         let one_in = u32::try_from(input.one_in).unwrap_or(u32::MAX);
         let width = bucket_width(span.length());
         let n = (span.length() / width).ceil().max(1.0) as usize;
-        let bucket = |ns: u64| {
-            let s = ns as f64 / 1e9 - span.from;
-            ((s / width).max(0.0) as usize).min(n - 1)
-        };
+        let bucket_of = |s: f64| (((s - span.from) / width).max(0.0) as usize).min(n - 1);
+        let bucket = |ns: u64| bucket_of(ns as f64 / 1e9);
         let (mut acks, mut errors) = (vec![0; n], vec![0; n]);
         let (mut latency, mut service) = (vec![Vec::new(); n], vec![Vec::new(); n]);
         for a in input.history.attempts() {
@@ -92,6 +96,15 @@ impl TimeSeries {
                     service[bucket(a.intended.0)].push(a.service_ms() as f32);
                 }
                 _ => {}
+            }
+        }
+        let mut success = vec![Success::default(); n];
+        for purchase in operations.iter().filter_map(Purchase::of) {
+            success[bucket_of(purchase.due_s)].add(purchase.end);
+        }
+        for event in &input.history.events {
+            if let Event::Refused(refusal) = event {
+                success[bucket(refusal.intended.0)].add(PurchaseEnd::Failed);
             }
         }
         for operation in operations.iter() {
@@ -111,6 +124,8 @@ impl TimeSeries {
             width,
             acks,
             errors,
+            sold_percent: success.iter().map(|all| all.percent(all.sold)).collect(),
+            at_once_percent: success.iter().map(|all| all.percent(all.at_once)).collect(),
             p50_ms: latency.iter().map(|values| percentile(values, 0.5)).collect(),
             p99_ms: latency.iter().map(|values| percentile(values, 0.99)).collect(),
             service_ms: service.iter().map(|values| percentile(values, 0.99)).collect(),
@@ -125,6 +140,26 @@ impl TimeSeries {
     /// A count of a bucket per second.
     pub(crate) fn per_s(&self, count: u32) -> f64 {
         f64::from(count) / self.width
+    }
+}
+
+/// What became of the purchases of a bucket.
+#[derive(Debug, Clone, Copy, Default)]
+struct Success {
+    due: u32,
+    sold: u32,
+    at_once: u32,
+}
+
+impl Success {
+    fn add(&mut self, end: PurchaseEnd) {
+        self.due += 1;
+        self.sold += u32::from(end != PurchaseEnd::Failed);
+        self.at_once += u32::from(end == PurchaseEnd::Served);
+    }
+
+    fn percent(self, of: u32) -> Option<f64> {
+        (self.due > 0).then(|| f64::from(of) * 100.0 / f64::from(self.due))
     }
 }
 
@@ -151,6 +186,16 @@ mod tests {
             let width = bucket_width(length);
             assert!(width >= 1.0 && length / width <= BUCKETS_MAX, "{length} s: {width} s");
         }
+    }
+
+    #[test]
+    fn success_is_told_from_success_at_once() {
+        let mut success = Success::default();
+        assert_eq!(success.percent(success.sold), None, "nobody was due");
+        for end in [PurchaseEnd::Served, PurchaseEnd::Retried, PurchaseEnd::Failed, PurchaseEnd::Served] {
+            success.add(end);
+        }
+        assert_eq!((success.percent(success.sold), success.percent(success.at_once)), (Some(75.0), Some(50.0)));
     }
 
     #[test]

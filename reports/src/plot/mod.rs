@@ -17,9 +17,9 @@ mod zoom;
 pub(crate) use data::{Span, TimeSeries};
 pub(crate) use lanes::{Lane, lanes, roles};
 pub(crate) use series::{Repeat, Small, small};
-pub(crate) use timeline::{errors, latency, sales};
+pub(crate) use timeline::{errors, latency, sales, success};
 pub(crate) use usage::{TierUsage, cpu, tier_usage};
-pub(crate) use zoom::{Mark, Purchase, PurchaseEnd, zoom};
+pub(crate) use zoom::{Mark, Purchase, zoom};
 
 use crate::ReportError;
 use canvas::Pen;

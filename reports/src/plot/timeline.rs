@@ -65,6 +65,24 @@ fn cut_peaks(pen: &mut Pen<'_>, series: &TimeSeries, frame: &Frame, per_s: &[f64
     Ok(())
 }
 
+/// The share of the purchases that went through, in the end and at once.
+pub(crate) fn success(series: &TimeSeries, steps: &[StepVerdict]) -> Result<String, ReportError> {
+    let least = |values: &[Option<f64>]| values.iter().flatten().copied().fold(100.0, f64::min);
+    let label = format!(
+        "Percent of purchases that went through over the run: at least {} % in the end, at least {} % without an error.",
+        units::number(least(&series.sold_percent).floor()),
+        units::number(least(&series.at_once_percent).floor())
+    );
+    both(&label, 130, |pen, format| {
+        let frame = Frame::new(format, 8, 130 - FOOT, series.span, Scale::linear(100.0, " %"));
+        bands::faults(pen, &frame, steps)?;
+        frame.draw_values(pen)?;
+        broken_line(pen, Ink::Service, series, &frame, &series.at_once_percent)?;
+        broken_line(pen, Ink::Acks, series, &frame, &series.sold_percent)?;
+        frame.draw_time(pen)
+    })
+}
+
 /// Failed exchanges per second.
 pub(crate) fn errors(series: &TimeSeries, steps: &[StepVerdict]) -> Result<String, ReportError> {
     let max = series.errors.iter().map(|n| series.per_s(*n)).fold(0.0, f64::max);

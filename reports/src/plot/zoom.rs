@@ -5,6 +5,7 @@ use super::canvas::{Anchor, Ink, Pen};
 use super::frame::{FOOT, Frame, Scale};
 use super::{Span, both};
 use crate::{ReportError, units};
+use firedrill_core::history::{Operation, OperationOutcome};
 use firedrill_core::verdict::{Outage, StepVerdict};
 use std::collections::BTreeSet;
 
@@ -28,6 +29,21 @@ pub(crate) struct Purchase {
     pub(crate) took_ms: f64,
     /// What became of it.
     pub(crate) end: PurchaseEnd,
+}
+
+impl Purchase {
+    /// None of what was refused for good: that is an answer, not a sale and not a failure.
+    pub(crate) fn of(operation: &Operation) -> Option<Self> {
+        let end = match operation.outcome {
+            OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited if operation.errors == 0 => {
+                PurchaseEnd::Served
+            }
+            OperationOutcome::Acknowledged { .. } | OperationOutcome::Visited => PurchaseEnd::Retried,
+            OperationOutcome::InDoubt | OperationOutcome::NotApplied => PurchaseEnd::Failed,
+            OperationOutcome::Rejected(_) => return None,
+        };
+        Some(Self { due_s: operation.intended.as_s(), took_ms: operation.latency_ms(), end })
+    }
 }
 
 /// An instant of the recovery with its letter.

@@ -4,8 +4,9 @@ use crate::certification::{self, Certification};
 use crate::html::svgs;
 use crate::page::Page;
 use firedrill_core::certificate::Certificate;
+use firedrill_core::trend::Comparison;
 use firedrill_core::verdict::Verdict;
-use firedrill_reports::certificate;
+use firedrill_reports::{certificate, history};
 use std::path::Path;
 
 /// Everything that holds of every page.
@@ -167,6 +168,8 @@ fn published(file: &str, current: &str) {
 fn the_published_schemas_are_current() {
     published("certificate.schema.json", &Certificate::json_schema());
     published("verdict.schema.json", &Verdict::json_schema());
+    published("comparison.schema.json", &Comparison::json_schema());
+    published("history.schema.json", &history::json_schema().expect("writes"));
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn database() -> StepVerdict {
     StepVerdict {
         step: StepId(0),
         fault: "kill".to_owned(),
+        parameters: String::new(),
         target: "primary(postgres)".to_owned(),
         tier: "postgres".into(),
         nodes: vec!["pg1".into()],
@@ -82,6 +83,7 @@ fn web() -> StepVerdict {
     StepVerdict {
         step: StepId(1),
         fault: "kill".to_owned(),
+        parameters: "cold: true".to_owned(),
         target: "one(web)".to_owned(),
         tier: "web".into(),
         nodes: vec!["web-1".into()],

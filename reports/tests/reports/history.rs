@@ -4,7 +4,7 @@ use crate::page::Page;
 use crate::trend::{night, nights};
 use firedrill_core::trend::{Run, series};
 use firedrill_core::verdict::{Conclusion, Judgement};
-use firedrill_reports::history::{HistoryInput, LeftOut, json, render};
+use firedrill_reports::history::{HistoryInput, LeftOut, json, json_schema, render};
 
 /// Sixteen nights, of which the last five have a longer outage, and two runs of another drill.
 fn runs() -> Vec<Run> {
@@ -135,7 +135,10 @@ fn json_has_every_repeat() {
     let runs = runs();
     let series = series(&runs, None);
     let text = json(HistoryInput { series: &series, left_out: &left_out() }).expect("renders");
-    let parsed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut parsed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let schema = serde_json::from_str(&json_schema().expect("writes")).expect("parses");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert!(validator.is_valid(&parsed), "{text}");
     let nightly = parsed["series"].as_array().expect("a list").iter().find(|one| one["drill"] == "nightly");
     let nightly = nightly.expect("the drill is there");
     assert_eq!(nightly["runs"].as_array().map(Vec::len), Some(16));
@@ -144,6 +147,8 @@ fn json_has_every_repeat() {
     let never = &database["points"][13];
     assert!(never["values"]["restored_ms"].is_null() && never["values"].get("restored_ms").is_some(), "{never}");
     assert_eq!(parsed["left_out"][0]["folder"], "runs/20260309-020000-bbbb");
+    parsed["left_out"] = "nothing".into();
+    assert!(!validator.is_valid(&parsed));
 }
 
 /// Writes the page where `FIREDRILL_HISTORY_SAMPLE` says, for people who work on its looks.

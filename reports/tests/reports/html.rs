@@ -88,6 +88,7 @@ pub(crate) fn hostile_verdict() -> Verdict {
         step.tier = EVIL.into();
         step.nodes = vec![EVIL.into()];
         step.proof = EVIL.to_owned();
+        step.parameters = EVIL.to_owned();
         step.reasons = vec![EVIL.to_owned()];
     }
     for check in &mut verdict.checks {

@@ -56,11 +56,19 @@ fn comparisons_read_well_in_a_pull_request() {
 
 #[test]
 fn json_has_every_number_and_no_name_is_markup() {
-    let parsed: serde_json::Value = serde_json::from_str(&json(&worse()).expect("renders")).expect("JSON");
+    let mut parsed: serde_json::Value = serde_json::from_str(&json(&worse()).expect("renders")).expect("JSON");
+    let schema = serde_json::from_str(&Comparison::json_schema()).expect("parses");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for comparison in [worse(), compare(&nights(0, 1, 0.0), &nights(1, 1, 4_000.0)), compare(&nights(0, 2, 0.0), &[])] {
+        let comparison = serde_json::from_str(&json(&comparison).expect("renders")).expect("JSON");
+        assert!(validator.is_valid(&comparison), "{comparison}");
+    }
     assert_eq!((&parsed["version"], &parsed["outcome"]), (&1.into(), &"regression".into()));
     let outage = &parsed["cells"][0]["changes"][0];
     assert_eq!((&outage["measure"], &outage["changed"]), (&"outage_ms".into(), &"worse".into()));
     assert_eq!((&outage["baseline"]["n"], &outage["candidate"]["n"]), (&8.into(), &6.into()));
+    parsed["cells"][0]["changes"][0]["changed"] = "perhaps".into();
+    assert!(!validator.is_valid(&parsed));
     let mut evil = nights(0, 6, 9_000.0);
     for step in evil.iter_mut().flat_map(|run| &mut run.verdicts[0].steps) {
         step.target = "<img src=x> | `a` @all".to_owned();

@@ -2,10 +2,13 @@
 
 use crate::args::SchemaOf;
 use crate::exit::{Exit, Failure};
+use anyhow::Context as _;
 use firedrill_core::certificate::Certificate;
 use firedrill_core::drill::Drill;
 use firedrill_core::fault::Fault;
+use firedrill_core::trend::Comparison;
 use firedrill_core::verdict::Verdict;
+use firedrill_reports::history;
 
 /// Shows the catalogue: one line a fault, or everything about one.
 pub(crate) fn faults(name: Option<&str>) -> Result<Exit, Failure> {
@@ -44,6 +47,8 @@ pub(crate) fn schema(of: SchemaOf) -> Result<Exit, Failure> {
         SchemaOf::Drill => Drill::json_schema(),
         SchemaOf::Certificate => Certificate::json_schema(),
         SchemaOf::Verdict => Verdict::json_schema(),
+        SchemaOf::Comparison => Comparison::json_schema(),
+        SchemaOf::History => history::json_schema().context("the schema could not be written")?,
     };
     print!("{schema}");
     Ok(Exit::Certified)

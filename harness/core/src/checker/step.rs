@@ -22,6 +22,8 @@ pub struct Window {
     pub step: StepId,
     /// Name of the fault.
     pub fault: String,
+    /// Its parameters as in a drill file; empty where it has none.
+    pub parameters: String,
     /// The target as asked.
     pub target: String,
     /// Its tier.
@@ -104,6 +106,7 @@ fn window(events: &[&FaultEvent], stages: &[&StageEvent]) -> Option<Window> {
     Some(Window {
         step: first.step,
         fault: first.fault.clone(),
+        parameters: first.parameters.clone(),
         target: first.target.clone(),
         tier: last.tier.clone(),
         nodes: resolved.map(|event| event.nodes.clone()).unwrap_or_default(),
@@ -182,6 +185,7 @@ fn verdict(window: &Window, evidence: &Evidence<'_>, index: &Index) -> StepVerdi
     let mut step = StepVerdict {
         step: window.step,
         fault: window.fault.clone(),
+        parameters: window.parameters.clone(),
         target: window.target.clone(),
         tier: window.tier.clone(),
         nodes: window.nodes.clone(),

@@ -6,6 +6,7 @@ use super::multiple;
 use super::rank::{self, RankTest};
 use super::{Cell, Measure, Run};
 use crate::verdict::Verdict;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,7 @@ pub const COMPARISON_VERSION: u32 = 1;
 pub const LEVEL: f64 = 0.05;
 
 /// What became of a measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Changed {
     /// No change was found that matters, with repeats enough to have found a clear one.
@@ -30,7 +31,7 @@ pub enum Changed {
 }
 
 /// A measure on one side.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Summary {
     /// How many repeats have it.
     pub n: usize,
@@ -45,7 +46,7 @@ pub struct Summary {
 }
 
 /// A measure of a cell on both sides. Numbers are in the unit at the end of the measure's name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Change {
     /// Which.
     pub measure: Measure,
@@ -70,7 +71,7 @@ pub struct Change {
 }
 
 /// A cell that both sides have.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CellChange {
     /// Which.
     pub cell: Cell,
@@ -79,7 +80,7 @@ pub struct CellChange {
 }
 
 /// What a comparison came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Nothing became worse that could be told.
@@ -91,7 +92,7 @@ pub enum Outcome {
 }
 
 /// Runs of one side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Side {
     /// Their names.
     pub runs: Vec<String>,
@@ -100,7 +101,7 @@ pub struct Side {
 }
 
 /// Two groups of runs, compared.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
     /// [`COMPARISON_VERSION`].
     pub version: u32,
@@ -129,6 +130,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The JSON Schema of what `firedrill compare --format json` writes.
+    pub fn json_schema() -> String {
+        // A schema is a tree of plain values: writing it cannot fail.
+        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+    }
+
     /// The measures with one answer, with their cells.
     pub fn changed(&self, wanted: Changed) -> impl Iterator<Item = (&Cell, &Change)> {
         let all = self.cells.iter().flat_map(|of| of.changes.iter().map(move |change| (&of.cell, change)));
@@ -332,6 +339,7 @@ fn notes(baseline: &[Run], candidate: &[Run]) -> Vec<String> {
             notes.push(format!("the {what} is not the same: {} and {}", list(a), list(b)));
         }
     }
+    notes.extend(other_parameters(baseline, candidate));
     if let (Some(a), Some(b)) = (purchases_per_min(baseline), purchases_per_min(candidate))
         && (a - b).abs() > a.min(b) * LOADS_ALIKE_PERCENT / 100.0
     {
@@ -341,6 +349,27 @@ fn notes(baseline: &[Run], candidate: &[Run]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Cells whose faults were not the same: a longer delay is not a slower shop.
+fn other_parameters(baseline: &[Run], candidate: &[Run]) -> Vec<String> {
+    let of = |runs: &[Run]| {
+        let mut cells: BTreeMap<Cell, BTreeSet<String>> = BTreeMap::new();
+        for step in runs.iter().flat_map(|run| &run.verdicts).flat_map(|verdict| &verdict.steps) {
+            cells.entry(Cell::of(step)).or_default().insert(step.parameters.clone());
+        }
+        cells
+    };
+    let after = of(candidate);
+    let differing = of(baseline).into_iter().filter_map(|(cell, a)| {
+        let b = after.get(&cell).filter(|b| **b != a)?;
+        let said = |all: &BTreeSet<String>| {
+            let words = all.iter().map(|one| if one.is_empty() { "none" } else { one });
+            words.collect::<Vec<_>>().join("; ")
+        };
+        Some(format!("the parameters of {cell} are not the same: {} and {}", said(&a), said(b)))
+    });
+    differing.collect()
 }
 
 /// How many purchases were asked for in a minute: the median of all verdicts that had a load.

@@ -2,6 +2,7 @@
 
 use super::Cell;
 use crate::verdict::{Gate, Judgement, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 const Z: f64 = 1.959_963_984_540_054;
 
 /// What was judged again and again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeated {
     /// A checker, once a verdict.
@@ -19,7 +20,7 @@ pub enum Repeated {
 }
 
 /// How steady the judgements of the same thing are.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Flake {
     /// Of what.
     pub what: Repeated,

@@ -2,11 +2,12 @@
 
 use super::{Cell, Run};
 use crate::verdict::{Conclusion, Gate, Judgement, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What kind of thing was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HardKind {
     /// Confirmed orders are gone.
@@ -18,7 +19,7 @@ pub enum HardKind {
 }
 
 /// A regression at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hard {
     /// Of which kind.
     pub kind: HardKind,

@@ -2,10 +2,11 @@
 
 use super::rank;
 use crate::verdict::{Judgement, StepVerdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A number of a fault's window. Of all of them less is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// The longest time without a sale, at most; 0 where there was none.

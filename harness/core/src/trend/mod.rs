@@ -27,6 +27,7 @@ pub use series::{CellSeries, Point, RunPoint, Series, series};
 
 use crate::ids::TierName;
 use crate::verdict::{StepVerdict, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
@@ -40,7 +41,7 @@ pub struct Run {
 }
 
 /// What is compared: the same fault on the same target.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct Cell {
     /// The tier that was hit.
     pub tier: TierName,

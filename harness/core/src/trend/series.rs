@@ -3,6 +3,7 @@
 use super::flake::{Flake, flakes};
 use super::{Cell, Comparison, Measure, Run, compare};
 use crate::verdict::{Conclusion, Judgement, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 const NEWEST_MAX: usize = 10;
 
 /// A run on the axis of time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RunPoint {
     /// Name of its folder.
     pub run: String,
@@ -24,7 +25,7 @@ pub struct RunPoint {
 }
 
 /// A fault of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Point {
     /// Place of its run in [`Series::runs`].
     pub run: usize,
@@ -35,7 +36,7 @@ pub struct Point {
 }
 
 /// A cell over time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CellSeries {
     /// Which.
     pub cell: Cell,
@@ -44,7 +45,7 @@ pub struct CellSeries {
 }
 
 /// One drill on one topology over time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// Name of the topology.
     pub topology: String,

@@ -65,6 +65,7 @@ fn step(number: u32, target: &str, tier: &str) -> StepVerdict {
     StepVerdict {
         step: StepId(number),
         fault: "kill".to_owned(),
+        parameters: String::new(),
         target: target.to_owned(),
         tier: tier.into(),
         nodes: vec!["n1".into()],

@@ -2,7 +2,7 @@
 
 use crate::runs::{night, nights, run, step};
 use firedrill_core::trend::Changed::{Better, Same, TooFewToTell, Worse};
-use firedrill_core::trend::{Change, Changed, Comparison, HardKind, Measure, Outcome, Run, compare};
+use firedrill_core::trend::{Cell, Change, Changed, Comparison, HardKind, Measure, Outcome, Run, compare};
 use firedrill_core::verdict::{Conclusion, Judgement, Totals, Verdict};
 
 /// Outages as they are on a shop that does not change.
@@ -70,6 +70,23 @@ fn another_load_is_said() {
     let notes = notes([132, 130, 134], [66, 60, 170]);
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("132 and 66 purchases a minute"), "{notes:?}");
+}
+
+#[test]
+fn other_parameters_are_said() {
+    let slowed = |delay_ms: u32| {
+        let mut runs = nights("a", &[1_000.0, 1_100.0]);
+        for step in runs.iter_mut().flat_map(|run| &mut run.verdicts[0].steps[..1]) {
+            step.parameters = if delay_ms == 0 { String::new() } else { format!("delay_ms: {delay_ms}") };
+        }
+        runs
+    };
+    assert_eq!(compare(&slowed(50), &slowed(50)).notes, [""; 0]);
+    let cell = Cell::of(&slowed(0)[0].verdicts[0].steps[0]);
+    for (a, b, said) in [(50, 80, "delay_ms: 50 and delay_ms: 80"), (0, 80, "none and delay_ms: 80")] {
+        let expected = format!("the parameters of {cell} are not the same: {said}");
+        assert_eq!(compare(&slowed(a), &slowed(b)).notes, [expected]);
+    }
 }
 
 #[test]

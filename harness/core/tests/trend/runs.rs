@@ -50,6 +50,7 @@ pub(crate) fn step(number: u32, target: &str, tier: &str, outage_ms: f64, p99_ms
     StepVerdict {
         step: StepId(number),
         fault: "kill".to_owned(),
+        parameters: String::new(),
         target: target.to_owned(),
         tier: tier.into(),
         nodes: Vec::new(),
