@@ -25,3 +25,4 @@ pub mod source;
 pub mod topology;
 pub mod trend;
 pub mod verdict;
+mod words;

@@ -13,6 +13,7 @@ use crate::digest::beside::{Claim, Told, Wish};
 use crate::history::At;
 use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 use std::collections::HashSet;
 
 /// Name in the registry.
@@ -63,7 +64,14 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         } else if claims.is_empty() {
             (Judgement::Pass, "nobody claimed a seat or a voucher in this run".to_owned())
         } else {
-            (Judgement::Pass, format!("{operations} claims on {} seats or vouchers are linearizable", claims.len()))
+            (
+                Judgement::Pass,
+                format!(
+                    "{} on {} (seats, vouchers), linearizable",
+                    counted(operations, "claim"),
+                    counted(claims.len(), "thing")
+                ),
+            )
         }
     });
     QUESTION.answer(judgement, reason, findings, numbers)

@@ -9,6 +9,7 @@ use super::{Evidence, Question, numbers, step};
 use crate::digest::beside::{AtDoor, Scan};
 use crate::history::Subject;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 
 /// Name in the registry.
 pub const NAME: &str = "door";
@@ -47,8 +48,8 @@ impl Wrong {
         match self {
             Self::AdmittedTwice => "admitted two people",
             Self::Forgotten => "admitted somebody, and the database knows nothing of it: a copy will be let in",
-            Self::NeverUsed => "were turned away as used before, and nobody had been admitted with them",
-            Self::Refused => "were valid, and turned away",
+            Self::NeverUsed => "turned away as used before, with which nobody had been admitted",
+            Self::Refused => "turned away although valid",
         }
     }
 
@@ -85,7 +86,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         findings.extend(finding(kind, of_kind, evidence));
     }
     if twice_in_database > 0 {
-        let text = format!("{twice_in_database} tickets have more than one admission in the database");
+        let text = format!("{} with more than one admission in the database", counted(twice_in_database, "ticket"));
         findings.push(Finding::new(text).with_remedy(Wrong::AdmittedTwice.remedy()));
     }
     let (judgement, reason) = evidence.decided_by(&findings).unwrap_or_else(|| {
@@ -94,7 +95,11 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         } else {
             (
                 Judgement::Pass,
-                format!("{tickets} tickets were shown {} times, and each admitted one person", scans.len()),
+                format!(
+                    "{} shown {}, each admitting one person",
+                    counted(tickets, "ticket"),
+                    counted(scans.len(), "time")
+                ),
             )
         }
     });
@@ -134,7 +139,7 @@ fn finding(kind: Wrong, mut scans: Vec<&Scan>, evidence: &Evidence<'_>) -> Optio
     scans.sort_unstable_by_key(|scan| (scan.ended, scan.op));
     let first = *scans.first()?;
     let some: Vec<&str> = scans.iter().take(EXAMPLES_MAX).map(|scan| scan.secret.as_str()).collect();
-    let text = format!("{} tickets {}: {}", scans.len(), kind.in_words(), some.join(", "));
+    let text = format!("{} {}: {}", counted(scans.len(), "ticket"), kind.in_words(), some.join(", "));
     let window = step::step_at(&evidence.windows, first.ended);
     let finding = Finding::new(text).with_at(first.ended).in_window(window).with_ops(scans.iter().map(|scan| scan.op));
     Some(finding.with_remedy(kind.remedy()))

@@ -8,6 +8,7 @@
 use super::conservation::{Kind, findings};
 use super::{Evidence, Question, numbers};
 use crate::verdict::{CheckResult, Gate, Judgement};
+use crate::words::counted;
 
 /// Name in the registry.
 pub const NAME: &str = "exactly_once";
@@ -24,7 +25,10 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let (repeated, misdelivered) = (account.count(Kind::Repeated), account.count(Kind::Misdelivered));
     let numbers = numbers([("bought_twice", repeated as f64), ("misdelivered", misdelivered as f64)]);
     let purchases = evidence.history.operations.len();
-    let reason = format!("{repeated} of {purchases} purchases are several orders, {misdelivered} somebody else's");
+    let reason = format!(
+        "{repeated} of {} became several orders, {misdelivered} somebody else's",
+        counted(purchases, "purchase")
+    );
     let (judgement, reason) = if let Some(damage) = evidence.damage() {
         (Judgement::Unknown, damage)
     } else if repeated + misdelivered > 0 {

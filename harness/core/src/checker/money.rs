@@ -11,6 +11,7 @@ use crate::digest::money::Imbalance;
 use crate::digest::prints;
 use crate::history::{InvoiceRow, Subject};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 
 /// Name in the registry.
 pub const NAME: &str = "money";
@@ -38,12 +39,12 @@ impl Imbalance {
 
     fn in_words(self) -> &'static str {
         match self {
-            Self::Unpaid => "are paid, and less than their total was received",
-            Self::NotCredited => "were paid for in full, and are not paid",
-            Self::Lines => "cost something else than their tickets and fees",
-            Self::Ledger => "cost something else than the ledger says",
-            Self::Placed => "have not exactly one entry that they were placed",
-            Self::Orphaned => "are paid, and nothing of what follows a payment was done",
+            Self::Unpaid => "paid, although less than the total was received",
+            Self::NotCredited => "paid for in full, and not marked as paid",
+            Self::Lines => "with another total than tickets and fees together",
+            Self::Ledger => "with another total than the ledger has",
+            Self::Placed => "without exactly one entry about being placed",
+            Self::Orphaned => "paid, and nothing done of what follows a payment",
         }
     }
 
@@ -72,7 +73,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         let (count, codes) = money.wrong.get(&kind).cloned().unwrap_or_default();
         numbers.insert(kind.name().to_owned(), count as f64);
         if count > 0 {
-            let text = format!("{count} orders {}: {}", kind.in_words(), codes.join(", "));
+            let text = format!("{} {}: {}", counted(count, "order"), kind.in_words(), codes.join(", "));
             let finding = Finding::new(text).with_remedy(kind.remedy());
             findings.push(evidence.with_orders(finding, codes.iter().map(String::as_str)));
         }
@@ -82,7 +83,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         if !evidence.history.observes(Subject::Books) {
             (Judgement::Pass, "this run did not look at the books of its orders".to_owned())
         } else if !evidence.books.account.read || (money.rows < evidence.books.account.rows) {
-            let text = format!("the books of {} of {} orders were read", money.rows, evidence.books.account.rows);
+            let text =
+                format!("books read: those of {} of {}", money.rows, counted(evidence.books.account.rows, "order"));
             (Judgement::Unknown, text)
         } else {
             (Judgement::Pass, format!("the books of all {} orders add up", money.rows))
@@ -101,7 +103,7 @@ fn invoices(evidence: &Evidence<'_>) -> Option<Finding> {
     let wrong: Vec<&&InvoiceRow> = last.iter().filter(|invoice| !invoice.cancels()).filter(differs).collect();
     let first = wrong.first()?;
     let codes: Vec<&str> = wrong.iter().take(CODES_MAX).map(|invoice| invoice.code.as_str()).collect();
-    let text = format!("{} invoices are about another sum than their orders: {}", wrong.len(), codes.join(", "));
+    let text = format!("{} about another sum than the order: {}", counted(wrong.len(), "invoice"), codes.join(", "));
     let finding = Finding::new(text).with_at(first.at).with_remedy("cancel these invoices and issue them again");
     Some(evidence.with_orders(finding, codes))
 }

@@ -16,6 +16,7 @@ use crate::digest::Op;
 use crate::history::ops::Known;
 use crate::history::{At, QuotaRow, QuotaSeen};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 
 /// Name in the registry.
 pub const NAME: &str = "quota_reads";
@@ -65,7 +66,7 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     } else if readings == 0 {
         (Judgement::Pass, "no quota was read while the load ran".to_owned())
     } else {
-        (Judgement::Pass, format!("all {readings} readings of quotas were possible"))
+        (Judgement::Pass, format!("{} of quotas, all possible", counted(readings, "reading")))
     };
     QUESTION.answer(judgement, reason, finding.into_iter().collect(), numbers)
 }
@@ -134,7 +135,10 @@ impl Sold {
             return None;
         }
         let QuotaRow { source, name, sold, .. } = row;
-        let text = format!("{source} counted {sold} sold tickets of quota {name}, possible were {least} to {most}");
+        let text = format!(
+            "{source} counted {} sold of quota {name}, possible were {least} to {most}",
+            counted(*sold, "ticket")
+        );
         Some(Illegal { at: row.at, text })
     }
 
@@ -146,7 +150,8 @@ impl Sold {
             return None;
         }
         let entry = &seen.entry;
-        let text = format!("{entry} said that {left} tickets of quota {name} are left, possible were {}", most.max(0));
+        let text =
+            format!("{entry} offered {} of quota {name}, possible were {}", counted(left, "ticket"), most.max(0));
         Some(Illegal { at: seen.at, text })
     }
 }

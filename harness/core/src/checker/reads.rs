@@ -12,6 +12,7 @@ use crate::digest::beside::{Look, Sight};
 use crate::history::At;
 use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 
 /// Name in the registry.
 pub const NAME: &str = "reads";
@@ -49,10 +50,10 @@ impl Wrong {
 
     fn in_words(self) -> &'static str {
         match self {
-            Self::Gone => "were not found when their buyers looked, and never seen again",
-            Self::Backwards => "were seen by their buyers and later not found",
-            Self::Stale => "were not found by their buyers until later",
-            Self::Another => "were shown to their buyers as somebody else's",
+            Self::Gone => "not found when the buyer looked, and never seen again",
+            Self::Backwards => "seen by the buyer and later not found",
+            Self::Stale => "not found by the buyer until later",
+            Self::Another => "shown to the buyer as somebody else's",
         }
     }
 
@@ -108,7 +109,10 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         if looks.is_empty() {
             (Judgement::Pass, "nobody looked at his order again in this run".to_owned())
         } else {
-            (Judgement::Pass, format!("all {} looks at {looked_at} confirmed orders showed them", looks.len()))
+            (
+                Judgement::Pass,
+                format!("{} at {}, all there", counted(looks.len(), "look"), counted(looked_at, "confirmed order")),
+            )
         }
     });
     QUESTION.answer(judgement, reason, findings, numbers)
@@ -139,7 +143,7 @@ fn judge(looks: &[Look]) -> Vec<Found> {
 
 fn finding(kind: Wrong, orders: &[Found], evidence: &Evidence<'_>) -> Option<Finding> {
     let (_, at, _) = *orders.first()?;
-    let text = format!("{} confirmed orders {}", orders.len(), kind.in_words());
+    let text = format!("{} {}", counted(orders.len(), "confirmed order"), kind.in_words());
     let window = step::step_at(&evidence.windows, at);
     let finding = Finding::new(text).with_at(at).in_window(window).with_ops(orders.iter().map(|(_, _, op)| *op));
     Some(finding.with_remedy(kind.remedy()))

@@ -9,6 +9,7 @@ use super::{Evidence, Question, ledger, numbers};
 use crate::history::{LedgerRow, Role, SourceRead};
 use crate::ids::NodeName;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
 
@@ -79,7 +80,12 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         } else if others.is_empty() {
             (Judgement::Pass, format!("one database, {}: nothing to compare", authority.source))
         } else {
-            let text = format!("0 differences in {rows} orders between {} and {compared} others", authority.source);
+            let text = format!(
+                "0 differences in {} between {} and {}",
+                counted(rows, "order"),
+                authority.source,
+                counted(compared, "other")
+            );
             (Judgement::Pass, text)
         }
     });
@@ -156,17 +162,17 @@ fn describe(
     let kinds = [
         (
             &difference.extra,
-            format!("orders are only on {standby} and not on the primary {primary} (split brain)"),
+            format!("only on {standby} and not on the primary {primary} (split brain)"),
             "fence the old primary before another is promoted; rebuild the diverged node from the new primary",
         ),
         (
             &difference.missing,
-            format!("orders of the primary {primary} are missing on {standby}"),
+            format!("of the primary {primary} missing on {standby}"),
             "check that the standby streams; rebuild it from the primary",
         ),
         (
             &difference.changed,
-            format!("orders differ between the primary {primary} and {standby}"),
+            format!("not the same on the primary {primary} and on {standby}"),
             "rebuild the diverged node from the primary",
         ),
     ];
@@ -174,7 +180,7 @@ fn describe(
     present
         .map(|(codes, text, remedy)| {
             let first = codes.first.clone().into_sorted_vec();
-            let finding = Finding::new(format!("{} {text}: {}", codes.count, first.join(", ")))
+            let finding = Finding::new(format!("{} {text}: {}", counted(codes.count, "order"), first.join(", ")))
                 .with_at(other.at)
                 .with_nodes([primary.clone(), standby.clone()])
                 .with_remedy(remedy);

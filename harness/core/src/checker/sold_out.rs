@@ -22,6 +22,7 @@ use crate::history::ops::Known;
 use crate::history::{At, RejectReason};
 use crate::ids::OpId;
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 use std::collections::BTreeMap;
 
 /// Name in the registry.
@@ -51,7 +52,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     let mut findings: Vec<Finding> = Vec::new();
     findings.extend(false_answers.as_ref().and_then(|ops| false_finding(ops, evidence)));
     findings.extend(stranded.filter(|left| *left > 0).map(|left| {
-        let text = format!("{left} tickets are left over although {refused} purchases were refused as sold out");
+        let text =
+            format!("{} left over, with {} refused as sold out", counted(left, "ticket"), counted(refused, "purchase"));
         let remedy = "look for holds of purchases that failed, and for refusals that nothing was sold for";
         Finding::new(text).with_ops(sold_out(evidence).map(|(id, _)| id)).with_remedy(remedy)
     }));
@@ -59,9 +61,9 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         if refused == 0 {
             (Judgement::Pass, "nobody was told \"sold out\"".to_owned())
         } else if false_answers.is_none() {
-            (Judgement::Unknown, format!("{refused} \"sold out\" answers, and no quota to compare them with"))
+            (Judgement::Unknown, format!("{}, and no quota to compare with", counted(refused, "\"sold out\" answer")))
         } else {
-            (Judgement::Pass, format!("0 of {refused} \"sold out\" answers were certainly false"))
+            (Judgement::Pass, format!("0 of {} certainly false", counted(refused, "\"sold out\" answer")))
         }
     });
     QUESTION.answer(judgement, reason, findings, numbers)
@@ -165,7 +167,7 @@ fn full(rooms: &[Room], evidence: &Evidence<'_>) -> Option<At> {
 
 fn false_finding(ops: &[OpId], evidence: &Evidence<'_>) -> Option<Finding> {
     let first = evidence.history.operations.get(*ops.first()?)?;
-    let summary = format!("{} purchases refused as sold out although there was room", ops.len());
+    let summary = format!("{} refused as sold out although there was room", counted(ops.len(), "purchase"));
     let step = step::step_at(&evidence.windows, first.completed).map(|window| window.step);
     let finding = Finding::new(summary).with_at(first.completed).with_ops(ops.iter().copied()).with_step(step);
     Some(finding.with_remedy("look for a stale read of the quota: a lagging standby, an old cache"))

@@ -10,6 +10,7 @@ use crate::fault::Phase;
 use crate::history::{At, FaultEvent, Observation, Role, RunHeader, Stage, StageEvent};
 use crate::ids::{NodeName, StepId, TierName};
 use crate::verdict::{Finding, Judgement, Recovery, StepVerdict};
+use crate::words::counted;
 use std::collections::BTreeMap;
 
 /// Fewer purchases than this in a window say nothing about it.
@@ -286,7 +287,7 @@ fn reasons(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reas
         reasons.push((Judgement::Unknown, format!("void: {void}")));
     }
     if step.lost > 0 {
-        let text = format!("{} acknowledged orders confirmed in or before it are lost", step.lost);
+        let text = format!("lost: {} confirmed in or before it", counted(step.lost, "acknowledged order"));
         reasons.push((Judgement::Fail, text));
     }
     if window.injected {
@@ -365,7 +366,7 @@ fn sales(window: &Window, step: &StepVerdict, evidence: &Evidence<'_>) -> Reason
     }
     let dues = evidence.demand.between(window.from, window.until);
     if dues.len() < OPERATIONS_MIN {
-        let text = format!("only {} purchases were due in its window, {OPERATIONS_MIN} are needed", dues.len());
+        let text = format!("only {} due in its window, {OPERATIONS_MIN} are needed", counted(dues.len(), "purchase"));
         reasons.push((Judgement::Unknown, text));
         return reasons;
     }

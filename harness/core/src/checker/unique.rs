@@ -10,6 +10,7 @@ use super::conservation::{Kind, findings};
 use super::{Evidence, Question, numbers, step};
 use crate::history::{At, InvoiceRow};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Name in the registry.
@@ -43,8 +44,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             (Judgement::Unknown, "no complete final read of a primary: nothing to compare with".to_owned())
         } else {
             let acknowledged = evidence.books.account.acknowledged;
-            let text =
-                format!("0 keys of {acknowledged} acknowledged orders and {} invoices were given twice", last.len());
+            let orders = counted(acknowledged, "acknowledged order");
+            let text = format!("0 keys of {orders} and {} given twice", counted(last.len(), "invoice"));
             (Judgement::Pass, text)
         }
     });
@@ -77,7 +78,7 @@ fn reissued(evidence: &Evidence<'_>) -> Wrong {
     };
     let at = twice.iter().filter_map(|(_, codes)| codes.values().max().copied()).min();
     let codes = twice.iter().take(EXAMPLES_MAX).flat_map(|(_, codes)| codes.keys().copied());
-    let finding = finding("invoice numbers were issued for two orders", twice.iter().map(example), at, evidence);
+    let finding = finding("invoice number", "issued for two orders", twice.iter().map(example), at, evidence);
     (twice.len(), finding.map(|finding| evidence.with_orders(finding, codes)))
 }
 
@@ -92,9 +93,9 @@ fn vanished(evidence: &Evidence<'_>, last: &[&InvoiceRow]) -> Wrong {
     }
     let example = |((series, number), row): (&(&str, u64), &&InvoiceRow)| format!("{series}{number} for {}", row.code);
     let at = gone.values().map(|row| row.at).min();
-    let text = format!("invoices were issued and are not on {} in the end", authority.source);
+    let text = format!("issued and not on {} in the end", authority.source);
     let codes = gone.values().take(EXAMPLES_MAX).map(|row| row.code.as_str());
-    let finding = finding(&text, gone.iter().map(example), at, evidence);
+    let finding = finding("invoice", &text, gone.iter().map(example), at, evidence);
     (gone.len(), finding.map(|finding| evidence.with_orders(finding, codes)))
 }
 
@@ -107,7 +108,7 @@ fn doubled(evidence: &Evidence<'_>, last: &[&InvoiceRow]) -> Wrong {
     let twice: Vec<&str> =
         of_order.into_iter().filter(|(_, numbers)| numbers.len() > 1).map(|(code, _)| code).collect();
     let examples = twice.iter().map(|code| (*code).to_owned());
-    let finding = described("orders have more than one invoice", examples);
+    let finding = described(twice.len(), "order", "with more than one invoice", examples);
     (twice.len(), finding.map(|finding| evidence.with_orders(finding, twice.iter().take(EXAMPLES_MAX).copied())))
 }
 
@@ -121,30 +122,25 @@ fn gaps(last: &[&InvoiceRow]) -> Wrong {
         let first = pair[0].number + 1;
         missing.extend((first..pair[1].number).take(EXAMPLES_MAX).map(|number| format!("{}{number}", pair[0].series)));
     }
-    let finding = described("invoice numbers were left out", missing.into_iter());
-    (count, finding.map(|finding| counted(finding, count)))
+    (count, described(count, "invoice number", "left out", missing.into_iter()))
 }
 
-/// The summary with the whole count instead of that of the examples.
-fn counted(finding: Finding, count: usize) -> Finding {
-    let rest = finding.summary.split_once(' ').map_or("", |(_, rest)| rest).to_owned();
-    Finding { summary: format!("{count} {rest}"), ..finding }
-}
-
-fn described(what: &str, examples: impl Iterator<Item = String>) -> Option<Finding> {
-    let all: Vec<String> = examples.collect();
+/// A finding of so many things, with the first of the examples.
+fn described(count: usize, noun: &str, what: &str, examples: impl Iterator<Item = String>) -> Option<Finding> {
+    let some: Vec<String> = examples.take(EXAMPLES_MAX).collect();
     let remedy = "tell the accountant: these numbers were given to somebody";
-    let some = all[..all.len().min(EXAMPLES_MAX)].join(", ");
-    (!all.is_empty()).then(|| Finding::new(format!("{} {what}: {some}", all.len())).with_remedy(remedy))
+    let summary = format!("{} {what}: {}", counted(count, noun), some.join(", "));
+    (count > 0).then(|| Finding::new(summary).with_remedy(remedy))
 }
 
 fn finding(
+    noun: &str,
     what: &str,
-    examples: impl Iterator<Item = String>,
+    examples: impl ExactSizeIterator<Item = String>,
     at: Option<At>,
     evidence: &Evidence<'_>,
 ) -> Option<Finding> {
-    let mut finding = described(what, examples)?;
+    let mut finding = described(examples.len(), noun, what, examples)?;
     finding.at = at;
     let window = at.and_then(|at| step::step_of_loss(&evidence.windows, at));
     Some(finding.with_step(window.map(|window| window.step)))

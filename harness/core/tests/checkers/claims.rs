@@ -40,7 +40,7 @@ fn judges() {
                     claim(s, 702, 30, 40, TAKEN);
                 },
                 Pass,
-                "3 claims on 1 seats or vouchers are linearizable",
+                "3 claims on 1 thing (seats, vouchers), linearizable",
             ),
             (
                 "the refusal came first, of those side by side",

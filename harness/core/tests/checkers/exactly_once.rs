@@ -9,7 +9,7 @@ fn judges() {
     check(
         "exactly_once",
         &[
-            ("good", |_| {}, Pass, "0 of 600 purchases are several orders, 0 somebody else's"),
+            ("good", |_| {}, Pass, "0 of 600 purchases became several orders, 0 somebody else's"),
             ("bought in the browser", |s| in_the_browser(s, 300), Pass, "0 of 600"),
             (
                 "one token under two codes",
@@ -18,7 +18,7 @@ fn judges() {
                     s.rows.push(LedgerRow { code: "OTHER".to_owned(), ..copy });
                 },
                 Fail,
-                "1 of 600 purchases are several orders",
+                "1 of 600 purchases became several orders",
             ),
             (
                 "two orders of one buyer in the browser",

@@ -16,7 +16,12 @@ fn judges() {
         "reads",
         &[
             ("nobody looks", |_| {}, Pass, "nobody looked at his order again"),
-            ("it is there", |s| (1..9).for_each(|n| s.look(5, 1_000 * n, theirs(5))), Pass, "all 8 looks at 1"),
+            (
+                "it is there",
+                |s| (1..9).for_each(|n| s.look(5, 1_000 * n, theirs(5))),
+                Pass,
+                "8 looks at 1 confirmed order, all there",
+            ),
             (
                 "a look that came to nothing says nothing",
                 |s| {
@@ -33,7 +38,7 @@ fn judges() {
                     s.look(5, 2_000, theirs(5));
                 },
                 Fail,
-                "1 confirmed orders were not found by their buyers until later",
+                "1 confirmed order not found by the buyer until later",
             ),
             (
                 "there, and then not",
@@ -43,15 +48,15 @@ fn judges() {
                     s.look(5, 3_000, theirs(5));
                 },
                 Fail,
-                "1 confirmed orders were seen by their buyers and later not found",
+                "1 confirmed order seen by the buyer and later not found",
             ),
             (
                 "never seen again",
                 |s| (1..4).for_each(|n| s.look(5, 1_000 * n, None)),
                 Fail,
-                "1 confirmed orders were not found when their buyers looked, and never seen again",
+                "1 confirmed order not found when the buyer looked, and never seen again",
             ),
-            ("somebody else's", |s| s.look(5, 1_000, theirs(6)), Fail, "1 confirmed orders were shown"),
+            ("somebody else's", |s| s.look(5, 1_000, theirs(6)), Fail, "1 confirmed order shown"),
             (
                 "not there in the instant in which it is given back",
                 |s| {
@@ -59,7 +64,7 @@ fn judges() {
                     s.look(5, 55_000, None);
                 },
                 Pass,
-                "all 1 looks",
+                "1 look at 1 confirmed order, all there",
             ),
             (
                 "given back, and then not there",
@@ -68,7 +73,7 @@ fn judges() {
                     s.look(5, 58_000, None);
                 },
                 Pass,
-                "all 1 looks",
+                "1 look at 1 confirmed order, all there",
             ),
             (
                 "not there, and given back later",

@@ -27,7 +27,7 @@ fn judges() {
                     s.rows.push(row);
                 },
                 Fail,
-                "1 orders are only on pg1",
+                "1 order only on pg1",
             ),
             (
                 "missing on a standby",
@@ -63,7 +63,7 @@ fn judges() {
                 "more are missing than are named",
                 |s| s.rows.retain(|r| !(code(580)..=code(592)).contains(&r.code) || r.source.as_str() != "pg3"),
                 Fail,
-                "13 orders of the primary pg2 are missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
+                "13 orders of the primary pg2 missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
                  FD00586, FD00587, FD00588, FD00589",
             ),
             (
@@ -73,7 +73,7 @@ fn judges() {
                     s.rows.reverse();
                 },
                 Fail,
-                "13 orders of the primary pg2 are missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
+                "13 orders of the primary pg2 missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
                  FD00586, FD00587, FD00588, FD00589",
             ),
             (
@@ -93,13 +93,13 @@ fn judges() {
                     s.rows.extend(twice);
                 },
                 Fail,
-                "1 orders of the primary pg2 are missing on pg1: FD00003",
+                "1 order of the primary pg2 missing on pg1: FD00003",
             ),
             (
                 "twice, and on a standby only",
                 |s| (0..2).for_each(|_| s.rows.push(row("pg1", &sold(9_000, 0, 0, 0, 1)))),
                 Fail,
-                "2 orders are only on pg1",
+                "2 orders only on pg1",
             ),
             (
                 "another tier was seen first",
@@ -117,7 +117,7 @@ fn judges() {
                     s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.total_cents = 1);
                 },
                 Fail,
-                "1 orders differ",
+                "1 order not the same",
             ),
             (
                 "another ticket on a standby",
@@ -125,7 +125,7 @@ fn judges() {
                     s.rows_of(3).filter(|row| row.source.as_str() == "pg3").for_each(|row| row.positions[0].id = 1);
                 },
                 Fail,
-                "1 orders differ",
+                "1 order not the same",
             ),
             (
                 "two primaries at the end",

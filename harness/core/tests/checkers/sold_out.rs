@@ -31,9 +31,9 @@ fn judges() {
                     s.read_quota(600, 600);
                 },
                 Pass,
-                "0 of 1 \"sold out\" answers",
+                "0 of 1 \"sold out\" answer certainly false",
             ),
-            ("room for hundreds", refuse, Fail, "1 purchases refused as sold out although there was room"),
+            ("room for hundreds", refuse, Fail, "1 purchase refused as sold out although there was room"),
             (
                 "somebody else has what the load has not",
                 |s| {
@@ -53,7 +53,7 @@ fn judges() {
                     (0..300).for_each(|n| s.attempts.push(unsold(800 + n, 20_000, 20_000, 20_010, Outcome::InDoubt)));
                 },
                 Fail,
-                "1 tickets are left over although 1 purchases were refused",
+                "1 ticket left over, with 1 purchase refused",
             ),
             (
                 "left over, because it was given back",

@@ -136,9 +136,14 @@ fn a_step_is_judged_alone() {
             "lost inside",
             |s| s.rows.retain(|r| r.code != code(230)),
             Fail,
-            "1 acknowledged orders confirmed in or before it are lost",
+            "lost: 1 acknowledged order confirmed in or before it",
         ),
-        ("lost, confirmed right before", |s| s.rows.retain(|r| r.code != code(198)), Fail, "1 acknowledged orders"),
+        (
+            "lost, confirmed right before",
+            |s| s.rows.retain(|r| r.code != code(198)),
+            Fail,
+            "1 acknowledged order confirmed",
+        ),
         ("lost after the last step", |s| s.rows.retain(|r| r.code != code(500)), Pass, ""),
         ("no final read", |s| s.reads.clear(), Unknown, "losses cannot be counted"),
         (
@@ -188,7 +193,7 @@ fn a_step_is_judged_alone() {
                 s.attempts.retain(|a| a.op.0 < 200 || a.op.0 > 398);
             },
             Unknown,
-            "only 2 purchases were due",
+            "only 2 purchases due",
         ),
         (
             "too many failures",

@@ -5,6 +5,7 @@ use super::{Anomaly, Kind};
 use crate::history::ops::GivenBack;
 use crate::history::{LedgerPosition, LedgerRow, Operation, OperationOutcome, Operations, OrderAck, PositionAck};
 use crate::ids::OpId;
+use crate::words::counted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Buyers' confirmations against the database.
@@ -231,7 +232,7 @@ fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<Strin
     confirmed.sort_by_key(|ticket| (ticket.id, ticket.item, ticket.price_cents));
     stored.sort_by_key(|ticket| (ticket.id, ticket.item, ticket.price_cents));
     if confirmed.len() != stored.len() {
-        return Some(format!("{} tickets, confirmed {}", stored.len(), confirmed.len()));
+        return Some(format!("{}, confirmed {}", counted(stored.len(), "ticket"), confirmed.len()));
     }
     let same = |(stored, confirmed): (&LedgerPosition, &PositionAck)| {
         confirmed.id.is_none_or(|id| id == stored.id)

@@ -22,6 +22,7 @@ use super::{Evidence, Question, numbers};
 use crate::history::At;
 use crate::ids::{OpId, StepId};
 use crate::verdict::{CheckResult, Finding, Gate, Judgement};
+use crate::words::counted;
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// Name in the registry.
@@ -207,7 +208,7 @@ pub(super) fn findings(evidence: &Evidence<'_>, kinds: &[Kind]) -> Vec<Finding> 
         let Group { count, cents, at, first, ops } = group;
         let money = format!("{}{}.{:02}", if *cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100);
         let (code, detail) = first.as_ref().map_or(("", ""), |(code, _, detail)| (code, detail));
-        let summary = format!("{count} orders {}, worth {money}; first {code}: {detail}", kind.name());
+        let summary = format!("{} {}, worth {money}; first {code}: {detail}", counted(*count, "order"), kind.name());
         let nodes = windows.iter().find(|window| Some(window.step) == *step).map(|window| window.nodes.clone());
         let mut finding = Finding::new(summary)
             .with_ops(ops.clone().into_sorted_vec().into_iter().map(|(_, op, _)| op))
@@ -237,7 +238,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         ("in_doubt_and_absent", account.vanished as f64),
         ("foreign", account.foreign as f64),
     ]);
-    let mut reason = format!("{} of {} acknowledged orders lost", account.count(Kind::Lost), account.acknowledged);
+    let mut reason =
+        format!("{} of {} lost", account.count(Kind::Lost), counted(account.acknowledged, "acknowledged order"));
     for kind in KINDS.into_iter().skip(1).filter(|kind| account.count(*kind) > 0) {
         reason += &format!(", {} {}", account.count(kind), kind.name());
     }
