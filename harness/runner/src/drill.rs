@@ -2,6 +2,7 @@
 
 use crate::journal::{Journal, JournalError};
 use crate::journeys::{self, JourneyError};
+use crate::pace::Pace;
 use crate::rundir::{RunDir, RunDirError, Schedule, Stored, new_run_id};
 use crate::session::{Session, SessionError, lock};
 use crate::steps::Run;
@@ -251,7 +252,8 @@ impl Session {
         let onlooker = self.look_on(&drill.load, &known);
         let load = self.start_load(drill, run, journal, seed)?;
         let view = load.as_ref().map(LoadHandle::view);
-        let run = Run { session: self, drill, course, undo: self.undo_folder(), view, interrupt, progress, seed };
+        let pace = Pace::default();
+        let run = Run { session: self, drill, course, undo: self.undo_folder(), view, pace, interrupt, progress, seed };
         let stopped = run.steps().await;
         self.drain(load, drill).await;
         drop(onlooker);

@@ -17,6 +17,7 @@ pub mod certification;
 pub mod drill;
 pub mod journal;
 pub mod journeys;
+mod pace;
 pub mod rundir;
 pub mod session;
 pub mod standalone;

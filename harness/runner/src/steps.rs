@@ -2,6 +2,7 @@
 //! are in force together.
 
 use crate::drill::Course;
+use crate::pace::Pace;
 use crate::session::Session;
 use crate::trigger::Moment;
 use firedrill_core::drill::{Drill, Step, Trigger};
@@ -13,7 +14,7 @@ use firedrill_engine::faults::{FaultError, Injection, Site};
 use firedrill_engine::observe::LOOK_PERIOD;
 use firedrill_engine::progress::Progress;
 use firedrill_engine::wait::{self, Expired, Look};
-use firedrill_load::LoadView;
+use firedrill_load::{LoadView, Snapshot};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::path::PathBuf;
@@ -25,8 +26,9 @@ use tokio::sync::watch;
 /// the pause between two tries of a buyer.
 const STEADY_MS: u64 = 3_000;
 
-/// How long the stack may take to be steady before a step; it was whole already.
-const STEADY_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the stack may take to be steady before a step; it was whole already. At 90 % of what it sustains, the queue
+/// of an outage of 10 s takes 90 s to be worked off.
+const STEADY_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How long a fault may take to be undone.
 const HEAL_DEADLINE: Duration = Duration::from_secs(60);
@@ -44,6 +46,7 @@ pub(crate) struct Run<'a> {
     pub(crate) undo: PathBuf,
     /// What the buyers see; none where nobody buys.
     pub(crate) view: Option<LoadView>,
+    pub(crate) pace: Pace,
     pub(crate) interrupt: watch::Receiver<bool>,
     pub(crate) progress: &'a dyn Progress,
     pub(crate) seed: u64,
@@ -53,6 +56,19 @@ pub(crate) struct Run<'a> {
 struct Member<'a> {
     number: StepId,
     step: &'a Step,
+}
+
+/// What there has to be beside a whole stack and sales without an error.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// A purchase that began at this instant or later was served.
+    Sale(At),
+    /// Purchases are as fast as they were: what a fault held up has been served.
+    NoQueue,
+}
+
+fn last_second(figures: &Snapshot) -> String {
+    format!("{} sales and {} errors in the last second", figures.acks_last_s, figures.errors_last_s)
 }
 
 /// A step and those that overlap it, for people.
@@ -108,7 +124,7 @@ impl Run<'_> {
         if total == 0 && drill.soak_ms > 0 {
             return stopped;
         }
-        if let Err(expired) = self.wait_steady("the end", Some(self.session.recorder.now())).await {
+        if let Err(expired) = self.wait_steady("the end", Wanted::Sale(self.session.recorder.now())).await {
             self.progress.note(&expired.to_string());
         }
         stopped
@@ -232,12 +248,12 @@ impl Run<'_> {
                 self.stage_all(members, Stage::Steady, "whole");
             }
             _ => {
-                self.wait_steady(task, None).await?;
+                self.wait_steady(task, Wanted::NoQueue).await?;
                 if self.ends_early() {
                     return Ok(());
                 }
                 let detail = match self.view {
-                    Some(_) => format!("whole, and {STEADY_MS} ms of sales without an error"),
+                    Some(_) => format!("whole, {STEADY_MS} ms of sales without an error, and no queue"),
                     None => "whole; nobody buys".to_owned(),
                 };
                 self.stage_all(members, Stage::Steady, &detail);
@@ -387,19 +403,15 @@ impl Run<'_> {
             if served || self.ends_early() {
                 return Look::Ready(figures);
             }
-            Look::NotYet(format!(
-                "{} sales and {} errors in the last second",
-                figures.acks_last_s, figures.errors_last_s
-            ))
+            Look::NotYet(last_second(&figures))
         });
         let figures = restored.await?;
         let since = figures.last_error.filter(|error| *error > effective).unwrap_or(effective);
         Ok(figures.served_since(effective).then_some(since))
     }
 
-    /// Waits until the stack is whole and sells without errors; and, where an instant is given, until a purchase
-    /// was served that was begun after it.
-    async fn wait_steady(&self, what: &str, sold_since: Option<At>) -> Result<(), Expired> {
+    /// Waits until the stack is whole and sells without errors, and until what else is wanted.
+    async fn wait_steady(&self, what: &str, wanted: Wanted) -> Result<(), Expired> {
         let what = format!("{what}: whole and steady");
         wait::until(&what, STEADY_DEADLINE, LOOK_PERIOD, || async {
             if self.ends_early() {
@@ -410,14 +422,14 @@ impl Run<'_> {
             }
             let Some(view) = &self.view else { return Look::Ready(()) };
             let figures = view.snapshot();
-            let sold = sold_since.is_none_or(|instant| figures.served_since(instant));
-            if sold && figures.serves_cleanly_for(STEADY_MS) {
-                return Look::Ready(());
+            if !figures.serves_cleanly_for(STEADY_MS) {
+                return Look::NotYet(last_second(&figures));
             }
-            Look::NotYet(format!(
-                "{} sales and {} errors in the last second",
-                figures.acks_last_s, figures.errors_last_s
-            ))
+            match wanted {
+                Wanted::Sale(since) if !figures.served_since(since) => Look::NotYet(last_second(&figures)),
+                Wanted::Sale(_) => Look::Ready(()),
+                Wanted::NoQueue => self.pace.queue(figures.latency_p50_ms).map_or(Look::Ready(()), Look::NotYet),
+            }
         })
         .await
     }
