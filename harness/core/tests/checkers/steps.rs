@@ -71,6 +71,8 @@ fn the_worst_second_of_a_step_is_that_of_those_who_were_due_in_it() {
     story.of_op(300).for_each(|attempt| attempt.ended = At::from_ms(60_000));
     let (slow, others) = (30_000.0, 9.0 * 40.0);
     assert_eq!(worst_ms(&story), (slow + others) / 10.0, "one of ten in that second took 30 s");
+    story.refusals.push(Refusal { op: OpId(10_000), intended: At::from_ms(30_000) });
+    assert_eq!(worst_ms(&story), (slow + others) / 10.0, "who found no free buyer took no time");
 }
 
 #[test]
