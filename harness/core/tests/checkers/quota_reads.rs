@@ -126,6 +126,15 @@ fn judges() {
                 Pass,
                 "1 reading of quotas, all possible",
             ),
+        ],
+    );
+}
+
+#[test]
+fn judges_what_is_given_back_and_what_the_shop_says_is_left() {
+    check(
+        "quota_reads",
+        &[
             (
                 "given back",
                 |s| {

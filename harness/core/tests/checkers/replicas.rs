@@ -76,6 +76,15 @@ fn judges() {
                 "13 orders of the primary pg2 missing on pg3: FD00580, FD00581, FD00582, FD00583, FD00584, FD00585, \
                  FD00586, FD00587, FD00588, FD00589",
             ),
+        ],
+    );
+}
+
+#[test]
+fn judges_what_is_there_twice_or_changed_and_who_was_asked() {
+    check(
+        "replicas",
+        &[
             (
                 "twice in all databases",
                 |s| {
