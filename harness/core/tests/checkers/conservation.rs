@@ -1,7 +1,7 @@
 //! Conservation: one case for every anomaly, and a brute-force reference.
 
 use super::story::{DATABASES, Story, check, code, in_the_browser, row, sold, unsold};
-use firedrill_core::history::{Attempt, AttemptKind, Outcome, RejectReason, Role};
+use firedrill_core::history::{At, Attempt, AttemptKind, Outcome, RejectReason, Role};
 use firedrill_core::ids::{OpId, StepId};
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 use proptest::prelude::*;
@@ -351,5 +351,25 @@ proptest! {
         let twice = story.ask("exactly_once").numbers["bought_twice"];
         let found = [lost, duplicated, resurrected, phantom, recovered, twice];
         prop_assert_eq!(found, brute_force(&ends, &rows), "{:#?}", result);
+    }
+}
+
+#[test]
+fn of_many_the_first_hundred_are_named_in_whatever_order_they_are_read() {
+    for backwards in [false, true] {
+        let result = Story::good()
+            .with(|s| {
+                s.rows.retain(|row| row.code >= code(150));
+                for attempt in s.attempts.iter_mut().filter(|attempt| backwards && attempt.op.0 < 150) {
+                    let at_ms = (149 - attempt.op.0) * 100;
+                    attempt.intended = At::from_ms(at_ms);
+                    attempt.started = At::from_ms(at_ms);
+                    attempt.ended = At::from_ms(at_ms + 40);
+                }
+            })
+            .ask("conservation");
+        let [finding] = &result.findings[..] else { panic!("{result:#?}") };
+        assert!(finding.summary.starts_with("150 orders lost, worth 3450.00; first FD00000"), "{}", finding.summary);
+        assert_eq!(finding.ops, (0..100).map(OpId).collect::<Vec<_>>(), "backwards: {backwards}");
     }
 }
