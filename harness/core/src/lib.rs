@@ -20,6 +20,7 @@ pub mod history;
 pub mod ids;
 pub mod load;
 pub mod manifest;
+pub mod schema;
 pub mod sla;
 pub mod source;
 pub mod topology;

@@ -379,8 +379,7 @@ pub struct Verdict {
 impl Verdict {
     /// The JSON Schema of `verdict.json`.
     pub fn json_schema() -> String {
-        // A schema is a tree of plain values: writing it cannot fail.
-        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+        crate::schema::of::<Self>()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether buyers still wait in a queue that an earlier fault has left.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::session::lock;
+use std::sync::Mutex;
 
 /// A median this many times the best one of the drill means a queue.
 const SLOWER_FACTOR: f64 = 2.0;
@@ -16,8 +17,7 @@ const SLOWER_MIN_MS: f64 = 500.0;
 /// a rate that rises or falls as planned.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// In microseconds; 0 while there is none.
-    best_us: AtomicU64,
+    best_ms: Mutex<Option<f64>>,
 }
 
 impl Pace {
@@ -25,10 +25,9 @@ impl Pace {
     /// is no objection: whether anybody buys at all is asked elsewhere.
     pub(crate) fn queue(&self, median_ms: Option<f64>) -> Option<String> {
         let median_ms = median_ms?;
-        let now_us = (median_ms * 1e3).max(1.0) as u64;
-        let keep = |best: u64| Some(if best == 0 { now_us } else { best.min(now_us) });
-        let before = self.best_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, keep).unwrap_or_default();
-        let best_ms = if before == 0 { median_ms } else { (before as f64 / 1e3).min(median_ms) };
+        let mut best = lock(&self.best_ms);
+        let best_ms = best.map_or(median_ms, |best_ms| best_ms.min(median_ms));
+        *best = Some(best_ms);
         let most_ms = (best_ms * SLOWER_FACTOR).max(best_ms + SLOWER_MIN_MS);
         (median_ms > most_ms).then(|| {
             format!("buyers wait in a queue: a purchase takes {median_ms:.0} ms (median), and took {best_ms:.0} ms")

@@ -99,15 +99,15 @@ impl TimeSeries {
             }
         }
         let mut success = vec![Success::default(); n];
-        for purchase in operations.iter().filter_map(Purchase::of) {
-            success[bucket_of(purchase.due_s)].add(purchase.end);
-        }
         for event in &input.history.events {
             if let Event::Refused(refusal) = event {
                 success[bucket(refusal.intended.0)].add(PurchaseEnd::Failed);
             }
         }
         for operation in operations.iter() {
+            if let Some(purchase) = Purchase::of(operation) {
+                success[bucket_of(purchase.due_s)].add(purchase.end);
+            }
             if let Some(at) = operation.acknowledged_at() {
                 acks[bucket(at.0)] += one_in;
                 latency[bucket(operation.intended.0)].push(operation.latency_ms() as f32);

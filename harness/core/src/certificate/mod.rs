@@ -271,8 +271,7 @@ pub struct Certificate {
 impl Certificate {
     /// The JSON Schema of `certificate.json`.
     pub fn json_schema() -> String {
-        // A schema is a tree of plain values: writing it cannot fail.
-        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+        crate::schema::of::<Self>()
     }
 
     /// Concludes: the gravest of everything that was objected to, of every drill, and of every cell. What was planned

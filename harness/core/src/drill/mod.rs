@@ -96,8 +96,7 @@ impl Drill {
 
     /// The JSON Schema of drill files.
     pub fn json_schema() -> String {
-        // A schema is a tree of plain values: writing it cannot fail.
-        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+        crate::schema::of::<Self>()
     }
 
     /// Reads a drill file and refuses what cannot be run on any topology.

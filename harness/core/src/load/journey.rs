@@ -271,8 +271,7 @@ impl Journey {
 
     /// The JSON Schema of journey files.
     pub fn json_schema() -> String {
-        // A schema is a tree of plain values: writing it cannot fail.
-        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+        crate::schema::of::<Self>()
     }
 
     /// Whether it buys anything. A journey that does not is one of looking only.

@@ -132,8 +132,7 @@ pub struct Comparison {
 impl Comparison {
     /// The JSON Schema of what `firedrill compare --format json` writes.
     pub fn json_schema() -> String {
-        // A schema is a tree of plain values: writing it cannot fail.
-        serde_json::to_string_pretty(&schemars::schema_for!(Self)).unwrap_or_default() + "\n"
+        crate::schema::of::<Self>()
     }
 
     /// The measures with one answer, with their cells.

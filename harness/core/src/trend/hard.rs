@@ -2,6 +2,7 @@
 
 use super::{Cell, Run};
 use crate::verdict::{Conclusion, Gate, Judgement, Verdict};
+use crate::words::counted;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,13 +61,12 @@ fn lost(baseline: &[Run], candidate: &[Run]) -> Vec<Hard> {
         cells
     };
     let before = by_cell(baseline);
-    let orders = |n: u64| if n == 1 { "1 lost order".to_owned() } else { format!("{n} lost orders") };
     let fresh = by_cell(candidate).into_iter().filter(|(cell, lost)| *lost > 0 && before.get(cell) == Some(&0));
     let mut found: Vec<Hard> = fresh
         .map(|(cell, lost)| Hard {
             kind: HardKind::LostOrder,
             baseline: "no lost order".to_owned(),
-            candidate: orders(lost),
+            candidate: counted(lost, "lost order"),
             runs: runs_with(candidate, |v| v.steps.iter().any(|step| step.lost > 0 && Cell::of(step) == cell)),
             what: cell.to_string(),
         })
@@ -77,7 +77,7 @@ fn lost(baseline: &[Run], candidate: &[Run]) -> Vec<Hard> {
             kind: HardKind::LostOrder,
             what: "the whole run".to_owned(),
             baseline: "no lost order".to_owned(),
-            candidate: orders(all(candidate)),
+            candidate: counted(all(candidate), "lost order"),
             runs: runs_with(candidate, |verdict| verdict.totals.lost > 0),
         });
     }

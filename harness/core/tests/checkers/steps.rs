@@ -1,11 +1,11 @@
 //! Windows and the judgement on a step alone.
 
-use super::story::{Story, code, seen, sold, stage, unsold};
+use super::story::{Case, Story, code, named_by_first, seen, sold, stage, unsold};
 use firedrill_core::checker::judge;
 use firedrill_core::fault::Phase;
 use firedrill_core::history::{At, Outcome, Refusal, RejectReason, Role, Stage};
 use firedrill_core::ids::{OpId, StepId};
-use firedrill_core::verdict::Judgement::{self, Fail, Pass, Unknown};
+use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
 use firedrill_core::verdict::{Conclusion, StepVerdict, Totals};
 use std::collections::BTreeMap;
 
@@ -74,9 +74,6 @@ fn the_worst_second_of_a_step_is_that_of_those_who_were_due_in_it() {
     story.refusals.push(Refusal { op: OpId(10_000), intended: At::from_ms(30_000) });
     assert_eq!(worst_ms(&story), (slow + others) / 10.0, "who found no free buyer took no time");
 }
-
-/// What is done to the good story, how its step is judged then, and what its first reason has in it.
-type Case = (&'static str, fn(&mut Story), Judgement, &'static str);
 
 #[test]
 fn a_step_is_judged_alone() {
@@ -250,8 +247,7 @@ fn check_steps(cases: &[Case]) {
         assert_eq!(step.reasons.is_empty(), *judgement == Pass, "{name}: {:#?}", step.reasons);
         assert!(reason.is_empty() || step.reasons[0].contains(reason), "{name}: {:#?}", step.reasons);
     }
-    let first = cases.first().map_or("", |(name, ..)| name).replace([' ', ','], "_");
-    insta::assert_snapshot!(first, said);
+    insta::assert_snapshot!(named_by_first(cases), said);
 }
 
 fn fields(step: &StepVerdict) -> BTreeMap<String, String> {

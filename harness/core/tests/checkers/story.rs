@@ -360,8 +360,12 @@ pub(crate) fn check(checker: &str, cases: &[Case]) {
         );
         said += &format!("# {name}: {judgement}\n{}", words(&result, &good));
     }
-    let first = cases.first().map_or("", |(name, ..)| name).replace([' ', ','], "_");
-    insta::assert_snapshot!(format!("{checker}__{first}"), said);
+    insta::assert_snapshot!(format!("{checker}__{}", named_by_first(cases)), said);
+}
+
+/// A table's name among the snapshots.
+pub(crate) fn named_by_first(cases: &[Case]) -> String {
+    cases.first().map_or("", |(name, ..)| name).replace([' ', ','], "_")
 }
 
 /// An answer in full, but of its numbers only those that the good story does not have.

@@ -1,14 +1,13 @@
 //! The books by prints against the exact account of everything, on small histories in which everything collides.
 
-use super::{Books, Exact};
+use super::{Books, Exact, fixture};
 use crate::checker::conservation::Account;
 use crate::checker::step;
 use crate::digest::Digest;
 use crate::history::{
     At, Attempt, AttemptKind, Event, History, LedgerPosition, LedgerRow, Operations, OrderAck, Outcome, PositionAck,
-    RejectReason, Role, SourceRead,
+    RejectReason, Role,
 };
-use crate::ids::{BuyerId, OpId};
 use proptest::prelude::*;
 
 const OUTCOMES: [Outcome; 6] = [
@@ -55,23 +54,13 @@ fn attempt() -> impl Strategy<Value = Event> {
             };
             let outcome = OUTCOMES[outcome];
             Event::Attempt(Attempt {
-                op: OpId(op),
-                buyer: BuyerId(0),
-                number: 1,
                 kind,
-                entry: "n".into(),
-                intended: At(op),
-                started: At(op),
                 ended: At(op + took),
-                status: None,
                 outcome,
-                group: String::new(),
                 code: text("c", code),
                 email: text("e", email),
                 order: (outcome == Outcome::Acknowledged).then_some(order),
-                ticket: None,
-                claim: None,
-                error: None,
+                ..fixture::attempt(op)
             })
         },
     )
@@ -132,8 +121,7 @@ proptest! {
         mut events in prop::collection::vec(prop_oneof![attempt(), row()], 0..14),
     ) {
         let role = Role::Primary;
-        let read = SourceRead { at: At(9), source: "pg1".into(), role, complete: true, detail: String::new() };
-        events.push(Event::Source(read));
+        events.push(fixture::read("pg1", role));
         let history = History::from_events(events);
         let mut digest = Digest::of(&mut &history).unwrap_or_default();
         let windows = step::windows(&digest);

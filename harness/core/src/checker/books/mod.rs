@@ -6,6 +6,8 @@
 
 #[cfg(test)]
 mod against_exact;
+#[cfg(test)]
+mod fixture;
 mod join;
 mod replicas;
 

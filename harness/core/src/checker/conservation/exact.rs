@@ -234,16 +234,16 @@ fn difference(op: &Operation, order: &OrderAck, row: &LedgerRow) -> Option<Strin
     if confirmed.len() != stored.len() {
         return Some(format!("{}, confirmed {}", counted(stored.len(), "ticket"), confirmed.len()));
     }
-    let same = |(stored, confirmed): (&LedgerPosition, &PositionAck)| {
+    let same_sale = |stored: &LedgerPosition, confirmed: &PositionAck| {
         confirmed.id.is_none_or(|id| id == stored.id)
-            && confirmed.secret.as_ref().is_none_or(|secret| *secret == stored.secret)
             && (confirmed.item, confirmed.price_cents) == (stored.item, stored.price_cents)
     };
+    let same = |stored: &LedgerPosition, confirmed: &PositionAck| {
+        same_sale(stored, confirmed) && confirmed.secret.as_ref().is_none_or(|secret| *secret == stored.secret)
+    };
     let mut pairs = stored.into_iter().zip(confirmed);
-    let (stored, confirmed) = pairs.find(|(stored, confirmed)| !same((stored, confirmed)))?;
-    if confirmed.id.is_none_or(|id| id == stored.id)
-        && (confirmed.item, confirmed.price_cents) == (stored.item, stored.price_cents)
-    {
+    let (stored, confirmed) = pairs.find(|(stored, confirmed)| !same(stored, confirmed))?;
+    if same_sale(stored, confirmed) {
         return Some(format!("ticket {} has another secret than the one confirmed", stored.id));
     }
     let known = confirmed.id.map_or_else(String::new, |id| format!(" {id}"));

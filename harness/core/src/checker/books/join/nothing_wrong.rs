@@ -2,14 +2,13 @@
 //! everything were looked at, but not the time and the memory that it takes.
 
 use super::{Counts, Join};
-use crate::checker::books::by_code;
 use crate::checker::books::replicas::Pair;
+use crate::checker::books::{by_code, fixture};
 use crate::digest::Digest;
 use crate::history::{
-    At, Attempt, AttemptKind, Event, History, LedgerPosition, LedgerRow, OrderAck, Outcome, PositionAck, RejectReason,
-    Role, SourceRead,
+    Attempt, Event, History, LedgerPosition, LedgerRow, OrderAck, Outcome, PositionAck, RejectReason, Role, SourceRead,
 };
-use crate::ids::{BuyerId, OpId};
+use crate::ids::OpId;
 
 /// A purchase: the code that the buyer chose, if any, and the order that he was told, if any.
 fn attempt(op: u64, outcome: Outcome, code: &str, told: Option<&str>) -> Event {
@@ -28,25 +27,8 @@ fn attempt(op: u64, outcome: Outcome, code: &str, told: Option<&str>) -> Event {
             secret: (!is_web).then(|| format!("secret-{op}")),
         }],
     };
-    Event::Attempt(Attempt {
-        op: OpId(op),
-        buyer: BuyerId(0),
-        number: 1,
-        kind: AttemptKind::Purchase,
-        entry: "n".into(),
-        intended: At(op),
-        started: At(op),
-        ended: At(op + 1),
-        status: None,
-        outcome,
-        group: String::new(),
-        code: code.to_owned(),
-        email: email.clone(),
-        order: told.map(order),
-        ticket: None,
-        claim: None,
-        error: None,
-    })
+    let order = told.map(order);
+    Event::Attempt(Attempt { outcome, code: code.to_owned(), email, order, ..fixture::attempt(op) })
 }
 
 /// The row of a purchase in one database.
@@ -91,13 +73,7 @@ fn history() -> History {
         events.push(row(source, 90, "STRANGER", None));
         events.push(row(source, 91, if source == "pg1" { "HERE" } else { "THERE" }, Some("his own")));
         let role = if source == "pg1" { Role::Primary } else { Role::Standby };
-        events.push(Event::Source(SourceRead {
-            at: At(99),
-            source: source.into(),
-            role,
-            complete: true,
-            detail: String::new(),
-        }));
+        events.push(fixture::read(source, role));
     }
     History::from_events(events)
 }
