@@ -5,7 +5,7 @@
 //! does not pay for a bad minute. The share of each phase (steady, fault in force, recovery) is a number beside.
 
 use super::demand::{Due, Service, Shares, Tally};
-use super::phases::Phase;
+use super::phases::{Phase, Phases};
 use super::step::OPERATIONS_MIN;
 use super::{Evidence, Question, numbers};
 use crate::ids::OpId;
@@ -54,8 +54,9 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
         }
     }
     let mut by_phase = [Tally::default(); Phase::ALL.len()];
+    let mut phases = Phases::of(&evidence.windows);
     for due in &demand.dues {
-        by_phase[Phase::of(&evidence.windows, due.at) as usize].add(due.service);
+        by_phase[phases.at(due.at) as usize].add(due.service);
     }
     for (phase, tally) in Phase::ALL.into_iter().zip(by_phase) {
         numbers.insert(format!("{}_phase_due", phase.name()), tally.due as f64);

@@ -16,6 +16,7 @@ pub mod leftovers;
 pub mod logs;
 pub mod money;
 pub mod oversell;
+mod parts;
 pub mod phases;
 pub mod preconditions;
 pub mod primaries;

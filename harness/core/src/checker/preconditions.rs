@@ -1,6 +1,7 @@
 //! Preconditions: without them the run says nothing. Everything that is missing makes it unknown, nothing
 //! makes it fail.
 
+use super::parts::{Parts, after};
 use super::{Evidence, Question, first_stage, numbers};
 use crate::digest::Op;
 use crate::history::{At, Stage};
@@ -148,21 +149,23 @@ fn alive(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 /// For the begin of every window the last time before it at which a buyer was served, in one pass.
 fn last_before(evidence: &Evidence<'_>) -> BTreeMap<At, Option<At>> {
-    let mut last: BTreeMap<At, Option<At>> = evidence.windows.iter().map(|window| (window.from, None)).collect();
-    if last.is_empty() {
-        return last;
+    let begins: BTreeSet<At> = evidence.windows.iter().map(|window| window.from).collect();
+    if begins.is_empty() {
+        return BTreeMap::new();
     }
+    // Who was served in the instant of a begin was served before it.
+    let mut parts = Parts::at(begins.iter().map(|from| after(*from)));
+    let mut last: Vec<Option<At>> = vec![None; parts.count()];
     for served in evidence.history.operations.iter().filter_map(|(_, op)| op.served_at()) {
-        if let Some((_, last)) = last.range_mut(served..).next() {
-            *last = (*last).max(Some(served));
-        }
+        let last = &mut last[parts.of(served)];
+        *last = (*last).max(Some(served));
     }
     let mut latest = None;
-    for last in last.values_mut() {
-        latest = latest.max(*last);
-        *last = latest;
-    }
-    last
+    let until = last.into_iter().map(|last| {
+        latest = latest.max(last);
+        latest
+    });
+    begins.into_iter().zip(until).collect()
 }
 
 /// Every step came to its trigger, has a proof of its effect, and was undone.

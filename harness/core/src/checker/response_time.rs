@@ -4,9 +4,9 @@
 //! has waited too. Steady are the purchases that lie outside of every fault window from their due time to
 //! their end.
 
-use super::phases::Phase;
+use super::phases::{Phase, Phases};
 use super::stats::{Durations, SECONDS_MAX, worst_second};
-use super::step::{self, Window};
+use super::step;
 use super::{Evidence, Question, numbers};
 use crate::digest::Op;
 use crate::history::At;
@@ -42,7 +42,8 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
             "99th percentile of {} steady purchases is {steady_p99_ms:.0} ms, promised {limit_ms:.0} ms",
             steady.len()
         );
-        let slow = slower(evidence, limit_ms, |op| is_steady(op, &evidence.windows));
+        let mut phases = Phases::of(&evidence.windows);
+        let slow = slower(evidence, limit_ms, |op| phases.is_steady(op.intended, op.completed));
         let finding = Finding::new(text).with_remedy("the stack is too slow for this load even without a fault");
         findings.push(finding.with_ops(slow.into_iter().map(|(_, op, _)| op)));
     }
@@ -83,12 +84,6 @@ pub fn check(evidence: &Evidence<'_>) -> CheckResult {
     QUESTION.answer(judgement, reason, findings, numbers)
 }
 
-fn is_steady(op: &Op, windows: &[Window]) -> bool {
-    // Windows lie one after the other, so only the first that ends after the due time can be met.
-    let first = windows.partition_point(|window| window.until < op.intended);
-    windows[first..].iter().find(|window| window.injected).is_none_or(|window| window.from > op.completed)
-}
-
 /// How long purchases took, in milliseconds, gathered in one pass: there may be ten millions of them.
 struct Times {
     all_ms: Vec<f64>,
@@ -104,7 +99,8 @@ struct Times {
 
 impl Times {
     fn of(evidence: &Evidence<'_>) -> Self {
-        let (operations, windows, demand) = (&evidence.history.operations, &evidence.windows, &evidence.demand);
+        let (operations, demand) = (&evidence.history.operations, &evidence.demand);
+        let mut phases = Phases::of(&evidence.windows);
         let length_s = (demand.end.ms_since(demand.begin) / 1e3) as usize;
         let last = length_s.min(SECONDS_MAX);
         let mut times = Self {
@@ -117,10 +113,10 @@ impl Times {
         for (_, op) in operations.iter() {
             let ms = op.latency_ms();
             times.all_ms.push(ms);
-            if is_steady(op, windows) {
+            if phases.is_steady(op.intended, op.completed) {
                 times.steady_ms.push(ms);
             } else {
-                match Phase::of(windows, op.intended) {
+                match phases.at(op.intended) {
                     Phase::Steady => {}
                     Phase::Fault => times.fault_ms.push(ms),
                     Phase::Recovery => times.recovery_ms.push(ms),
@@ -136,7 +132,7 @@ impl Times {
 }
 
 /// Which of some purchases took longer than so much, when they were due, and how long they took: the slowest first.
-fn slower(evidence: &Evidence<'_>, limit_ms: f64, counts: impl Fn(&Op) -> bool) -> Vec<(f64, OpId, At)> {
+fn slower(evidence: &Evidence<'_>, limit_ms: f64, mut counts: impl FnMut(&Op) -> bool) -> Vec<(f64, OpId, At)> {
     let slow = evidence.history.operations.iter().filter(|(_, op)| op.latency_ms() > limit_ms && counts(op));
     let mut slow: Vec<(f64, OpId, At)> = slow.map(|(id, op)| (op.latency_ms(), id, op.intended)).collect();
     slow.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

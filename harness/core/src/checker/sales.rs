@@ -4,10 +4,11 @@
 //! service. Whether it was true is the business of the checker `oversell`.
 
 use super::Evidence;
+use super::parts::Parts;
 use crate::digest::Sale;
 use crate::history::At;
 use crate::verdict::Outage;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A gap is reported as an outage from this multiple of the mean gap on.
 ///
@@ -32,20 +33,7 @@ impl Sales {
     /// asked for.
     pub fn of(evidence: &Evidence<'_>, instants: impl IntoIterator<Item = At>) -> Self {
         let by_end = evidence.history.sales();
-        let mut first_after: BTreeMap<At, Option<At>> = instants.into_iter().map(|at| (at, None)).collect();
-        if !first_after.is_empty() {
-            for (_, op) in evidence.history.operations.iter() {
-                let Some(served) = op.served_at() else { continue };
-                if let Some((_, first)) = first_after.range_mut(..=op.invoked).next_back() {
-                    *first = Some(first.map_or(served, |first| first.min(served)));
-                }
-            }
-        }
-        let mut earliest: Option<At> = None;
-        for first in first_after.values_mut().rev() {
-            earliest = earliest.into_iter().chain(*first).min();
-            *first = earliest;
-        }
+        let first_after = first_after(evidence, instants.into_iter().collect());
         let mean_gap_ms = mean_steady_gap_ms(&by_end, evidence);
         Self { by_end, first_after, mean_gap_ms, begin: evidence.demand.begin, end: evidence.demand.end }
     }
@@ -83,6 +71,27 @@ impl Sales {
         };
         (outage.until.ms_since(outage.from) > GAPS_MIN * self.mean_gap_ms).then_some(outage)
     }
+}
+
+/// For each of some instants the earliest confirmation of a purchase begun then or later, in one pass.
+fn first_after(evidence: &Evidence<'_>, instants: BTreeSet<At>) -> BTreeMap<At, Option<At>> {
+    if instants.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut parts = Parts::at(instants.iter().copied());
+    let mut first: Vec<At> = vec![At(u64::MAX); parts.count()];
+    for (_, op) in evidence.history.operations.iter() {
+        let Some(served) = op.served_at() else { continue };
+        let first = &mut first[parts.of(op.invoked)];
+        *first = (*first).min(served);
+    }
+    let mut earliest = At(u64::MAX);
+    let since = first.into_iter().rev().map(|first| {
+        earliest = earliest.min(first);
+        Some(earliest).filter(|at| *at < At(u64::MAX))
+    });
+    // The last instant begins the last part; what was begun before the first one belongs to none.
+    instants.into_iter().rev().zip(since).collect()
 }
 
 /// Mean time between confirmations outside of all fault windows, in milliseconds: the mean over faults

@@ -74,6 +74,15 @@ fn judges() {
     );
 }
 
+#[test]
+fn a_fault_that_ends_inside_of_another_one_changes_no_phase() {
+    let phases = |story: &Story| {
+        let numbers = story.ask("availability").numbers;
+        ["steady", "fault", "recovery"].map(|phase| numbers[&format!("{phase}_phase_due")])
+    };
+    assert_eq!(phases(&Story::good().with(Story::overlap)), phases(&Story::good()));
+}
+
 /// Whether purchases count as a peak, by when they are due in a load of so long, which begins at 30 s.
 fn peaks(load_ms: u64, due_ms: impl Iterator<Item = u64>) -> Vec<bool> {
     let mut story = Story::empty(1.0);

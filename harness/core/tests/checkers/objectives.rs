@@ -91,6 +91,17 @@ fn judges() {
                 "longest of 600",
             ),
             (
+                "slow inside a window in which another one has ended",
+                |s| {
+                    s.overlap();
+                    for op in 250..350 {
+                        s.of_op(op).for_each(|a| a.ended = a.ended.plus_ms(3_000));
+                    }
+                },
+                Pass,
+                "longest of 600",
+            ),
+            (
                 "slow, begun before the fault and hit by it",
                 |s| {
                     for op in 190..200 {

@@ -270,6 +270,18 @@ impl Story {
             .collect();
     }
 
+    /// A second fault that comes and goes while the first one is in force: from 22 s to 24 s.
+    pub(crate) fn overlap(&mut self) {
+        let inside = |at: At| At::from_ms(22_000 + at.0.saturating_sub(20_000_000_000) / 10_000_000);
+        let mut faults = self.faults.clone();
+        faults.iter_mut().for_each(|fault| (fault.at, fault.step) = (inside(fault.at), StepId(1)));
+        self.faults.extend(faults);
+        let mut stages = self.stages.clone();
+        stages.retain(|stage| stage.step.is_some());
+        stages.iter_mut().for_each(|stage| (stage.at, stage.step) = (inside(stage.at), Some(StepId(1))));
+        self.stages.extend(stages);
+    }
+
     /// The attempts of one operation.
     pub(crate) fn of_op(&mut self, op: u64) -> impl Iterator<Item = &mut Attempt> {
         self.attempts.iter_mut().filter(move |attempt| attempt.op == OpId(op))
