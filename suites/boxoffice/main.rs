@@ -16,4 +16,5 @@ mod final_read;
 mod guards;
 mod hardship;
 mod house;
+mod long_sale;
 mod table;

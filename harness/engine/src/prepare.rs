@@ -159,6 +159,9 @@ fn write(folder: &Path, prepared: &Prepared) -> std::io::Result<()> {
     }
 }
 
+/// Changing one row takes some milliseconds, on a stack that is booting beside it.
+const TOKEN_DEADLINE: Duration = Duration::from_secs(30);
+
 impl Prepared {
     /// Sets the run's own API token and gives the ids. SQL and not the seed script: the script's imports
     /// would cost every boot five seconds of a core for one row.
@@ -166,7 +169,7 @@ impl Prepared {
         let mut seed = prepared.seed.clone();
         seed.token = random_hex(32);
         let update = "update pretixbase_teamapitoken set token = $1";
-        let (_, client) = connect_primary(stack).await.map_err(PrepareError::Token)?;
+        let (_, client) = connect_primary(stack, TOKEN_DEADLINE).await.map_err(PrepareError::Token)?;
         match client.execute(update, &[&seed.token]).await {
             Ok(0) => Err(PrepareError::Token("the prepared database has no API token".to_owned())),
             Ok(_) => Ok(seed),

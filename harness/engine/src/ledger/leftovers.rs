@@ -110,7 +110,7 @@ pub async fn wait_and_record(stack: &Stack, recorder: &Recorder, known: &Known, 
 
 /// What is left now, on the primary and in the broker of the background.
 async fn count(stack: &Stack, recorder: &Recorder, known: &Known) -> Vec<Leftover> {
-    let mut counted = match connect_primary(stack).await {
+    let mut counted = match connect_primary(stack, LOOK_DEADLINE).await {
         Ok((node, client)) => in_tables(&client, &node.name, recorder, known).await,
         Err(error) => uncounted_in_tables(stack, recorder, &error),
     };

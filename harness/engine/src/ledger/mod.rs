@@ -24,9 +24,12 @@ use tokio::time::timeout;
 /// Reading 100,000 orders takes about a second.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long the database may take for one question while the load runs.
+const LOOK_DEADLINE: Duration = Duration::from_secs(5);
+
 /// What the primary has now: that is not the drill's. No primary, nothing known.
 pub async fn known(stack: &Stack) -> Known {
-    match connect_primary(stack).await {
+    match connect_primary(stack, READ_DEADLINE).await {
         Ok((_, client)) => Known::read(&client).await.unwrap_or_default(),
         Err(_) => Known::default(),
     }
@@ -56,7 +59,8 @@ async fn behind(stack: &Stack) -> Result<Vec<String>, String> {
 async fn log_ends(stack: &Stack) -> Result<Vec<(String, bool, u64)>, String> {
     let mut ends: Vec<(String, bool, u64)> = Vec::new();
     for node in stack.of_kind(NodeKind::Postgres) {
-        let client = connect_shop(stack, node).await.map_err(|error| format!("{}: {error}", node.name))?;
+        let client =
+            connect_shop(stack, node, LOOK_DEADLINE).await.map_err(|error| format!("{}: {error}", node.name))?;
         let question = "select pg_is_in_recovery(), ((case when pg_is_in_recovery() then pg_last_wal_replay_lsn() \
                         else pg_current_wal_lsn() end) - '0/0'::pg_lsn)::int8";
         let row = client.query_one(question, &[]).await.map_err(|error| format!("{}: {error}", node.name))?;
@@ -75,7 +79,7 @@ pub async fn replay_lag_bytes(stack: &Stack) -> Result<u64, String> {
 
 /// Tickets of a quota (`event/quota`) that are left, by the primary's count; none is unlimited.
 pub async fn quota_left(stack: &Stack, name: &str) -> Result<Option<u64>, String> {
-    let (node, client) = connect_primary(stack).await?;
+    let (node, client) = connect_primary(stack, LOOK_DEADLINE).await?;
     let rows = client.query(tables::QUOTAS, &[]).await.map_err(|error| format!("{}: {error}", node.name))?;
     let row = rows.iter().find(|row| row.get::<_, String>(1) == name);
     let row = row.ok_or_else(|| format!("{}: there is no quota {name:?}", node.name))?;
@@ -105,6 +109,6 @@ pub async fn read_all(stack: &Stack, recorder: &Recorder, known: &Known) {
 }
 
 async fn read(stack: &Stack, node: &Node, recorder: &Recorder, known: &Known) -> Result<(Role, usize), String> {
-    let client = connect_shop(stack, node).await?;
+    let client = connect_shop(stack, node, READ_DEADLINE).await?;
     tables::read(&client, &node.name, recorder, known).await.map_err(|error| error.to_string())
 }

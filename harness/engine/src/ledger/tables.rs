@@ -35,16 +35,24 @@ const ORDERS: &str = "\
 
 /// Quotas with their counts, as Pretix's own availability computation has them (pending and paid orders; cancelled
 /// positions do not count).
+///
+/// Sold tickets are counted once by what they are, and then added up by quota: PostgreSQL takes the condition of a quota
+/// to be met by one position, and goes through all orders for every one of them where it is asked per quota. With
+/// 11,464 orders that took 11.8 s, and 38 ms this way, in a shop that sold meanwhile.
 pub const QUOTAS: &str = "\
+    with sold as materialized ( \
+      select o.event_id, op.subevent_id, op.item_id, op.variation_id, count(*) as tickets \
+        from pretixbase_order o join pretixbase_orderposition op on op.order_id = o.id \
+       where o.status in ('p', 'n') and not op.canceled \
+         and not (op.ignore_from_quota_while_blocked and op.blocked is not null) \
+       group by o.event_id, op.subevent_id, op.item_id, op.variation_id) \
     select q.id::int8, e.slug || '/' || q.name, q.size::int8, \
-           (select count(*) from pretixbase_orderposition op join pretixbase_order o on o.id = op.order_id \
-             where o.event_id = q.event_id and o.status in ('p', 'n') and not op.canceled \
-               and not (op.ignore_from_quota_while_blocked and op.blocked is not null) \
-               and op.subevent_id is not distinct from q.subevent_id \
-               and ((op.variation_id is null and exists (select 1 from pretixbase_quota_items qi \
-                      where qi.quota_id = q.id and qi.item_id = op.item_id)) \
+           (select coalesce(sum(s.tickets), 0)::int8 from sold s \
+             where s.event_id = q.event_id and s.subevent_id is not distinct from q.subevent_id \
+               and ((s.variation_id is null and exists (select 1 from pretixbase_quota_items qi \
+                      where qi.quota_id = q.id and qi.item_id = s.item_id)) \
                  or exists (select 1 from pretixbase_quota_variations qv \
-                      where qv.quota_id = q.id and qv.itemvariation_id = op.variation_id))), \
+                      where qv.quota_id = q.id and qv.itemvariation_id = s.variation_id))), \
            array(select item_id from pretixbase_quota_items qi where qi.quota_id = q.id order by item_id)::int8[] \
       from pretixbase_quota q join pretixbase_event e on e.id = q.event_id order by q.id";
 

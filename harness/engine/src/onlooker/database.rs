@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::Client;
 
-/// How long a look may take before its connection is thrown away.
+/// How long a look may take before its connection is thrown away, and a statement before the database gives it up.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Keys are given before they are committed, so that a lower one may appear later, and a failover gives some of
@@ -57,7 +57,7 @@ impl Reader {
         let (node, client) = match connection {
             Some(connection) => connection,
             None => {
-                let (node, client) = connect_primary(&self.stack).await.ok()?;
+                let (node, client) = connect_primary(&self.stack, DEADLINE).await.ok()?;
                 (node.name.clone(), client)
             }
         };

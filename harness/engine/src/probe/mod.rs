@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 pub use self::postgres::connect as connect_postgres;
 pub(crate) use self::postgres::connect_as as connect_postgres_as;
+pub use self::postgres::connect_patient as connect_postgres_patient;
 pub(crate) use self::postgres::describe as describe_postgres;
 pub(crate) use self::postgres::{SHOP, connect_primary, connect_shop};
 pub(crate) use self::redis::connect as connect_redis;

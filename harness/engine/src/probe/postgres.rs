@@ -64,6 +64,24 @@ pub async fn connect(address: SocketAddr, password: &str, database: &str) -> Res
     connect_as("postgres", address, password, database).await
 }
 
+/// The same for somebody who waits no longer than this for an answer: then the server gives the statement up too.
+///
+/// A statement whose asker has gone is worked on to its end. Where he asks again and again, they are ever more, and a shop
+/// without a fault stands still for its onlooker.
+///
+/// # Errors
+/// In words, what the server or the connection said.
+pub async fn connect_patient(
+    address: SocketAddr,
+    password: &str,
+    database: &str,
+    patience: Duration,
+) -> Result<Client, String> {
+    let mut config = config("postgres", address, password, database);
+    config.options(format!("-c statement_timeout={}", patience.as_millis()));
+    open(&config).await
+}
+
 /// The same as any user.
 pub(crate) async fn connect_as(
     user: &str,
@@ -71,6 +89,10 @@ pub(crate) async fn connect_as(
     password: &str,
     database: &str,
 ) -> Result<Client, String> {
+    open(&config(user, address, password, database)).await
+}
+
+fn config(user: &str, address: SocketAddr, password: &str, database: &str) -> Config {
     let mut config = Config::new();
     config
         .host(address.ip().to_string())
@@ -80,6 +102,10 @@ pub(crate) async fn connect_as(
         .dbname(database)
         .application_name("firedrill")
         .connect_timeout(Duration::from_secs(2));
+    config
+}
+
+async fn open(config: &Config) -> Result<Client, String> {
     let (client, connection) = config.connect(NoTls).await.map_err(|error| describe(&error))?;
     tokio::spawn(async move {
         // The error of a broken connection reaches whoever uses the client next.
@@ -88,19 +114,19 @@ pub(crate) async fn connect_as(
     Ok(client)
 }
 
-/// The same in the shop's database of a node.
-pub(crate) async fn connect_shop(stack: &Stack, node: &Node) -> Result<Client, String> {
+/// A connection to the shop's database of a node, see [`connect_patient`].
+pub(crate) async fn connect_shop(stack: &Stack, node: &Node, patience: Duration) -> Result<Client, String> {
     let address = node.published(5432).ok_or("its port is not published")?;
-    connect(address, stack.secrets.get("POSTGRES_PASSWORD"), SHOP).await
+    connect_patient(address, stack.secrets.get("POSTGRES_PASSWORD"), SHOP, patience).await
 }
 
 /// The same at the first node that takes writes, or why there is none. A node that hangs does not keep the others
 /// from being asked.
-pub(crate) async fn connect_primary(stack: &Stack) -> Result<(&Node, Client), String> {
+pub(crate) async fn connect_primary(stack: &Stack, patience: Duration) -> Result<(&Node, Client), String> {
     let mut last = "no primary".to_owned();
     for node in stack.of_kind(NodeKind::Postgres) {
         let asked = async {
-            let client = connect_shop(stack, node).await?;
+            let client = connect_shop(stack, node, patience).await?;
             let row = client.query_one("select pg_is_in_recovery()", &[]).await.map_err(|error| describe(&error))?;
             Ok::<_, String>((client, row.get::<_, bool>(0)))
         };
