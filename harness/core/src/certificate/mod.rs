@@ -21,6 +21,7 @@ use crate::ids::RunId;
 use crate::manifest::Manifest;
 use crate::sla::Sla;
 use crate::verdict::{Conclusion, Finding, Judgement, Totals, Verdict};
+use crate::words::counted;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -339,6 +340,9 @@ fn objections_to(part: &Part) -> Vec<Objection> {
     objections
 }
 
+/// So many cells that were not done at all are named: an `event` that ends early leaves hundreds.
+const UNDONE_MAX: usize = 10;
+
 /// Everything that speaks against it: failures before what is unknown, and of each the objections first.
 fn reasons(objections: &[Objection], parts: &[Part], matrix: &[Cell]) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -353,8 +357,13 @@ fn reasons(objections: &[Objection], parts: &[Part], matrix: &[Cell]) -> Vec<Str
         }
         // What a step says is among its drill's reasons; what was not done at all is in no drill.
         let untold = |cell: &&Cell| cell.judgement == wanted && (cell.executed < cell.planned || reasons.is_empty());
-        let cells: Vec<String> = matrix.iter().filter(untold).map(Cell::in_words).collect();
-        reasons.extend(cells);
+        let untold: Vec<&Cell> = matrix.iter().filter(untold).collect();
+        let (undone, others): (Vec<&Cell>, Vec<&Cell>) = untold.into_iter().partition(|cell| cell.executed == 0);
+        reasons.extend(others.into_iter().map(Cell::in_words));
+        reasons.extend(undone.iter().take(UNDONE_MAX).map(|cell| cell.in_words()));
+        if let Some(more) = undone.len().checked_sub(UNDONE_MAX).filter(|more| *more > 0) {
+            reasons.push(format!("{} more of {}: not done either", counted(more, "cell"), matrix.len()));
+        }
     }
     reasons
 }

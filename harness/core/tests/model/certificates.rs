@@ -7,7 +7,7 @@ use firedrill_core::drill::matrix::{Matrix, Profile};
 use firedrill_core::drill::{Drill, Step};
 use firedrill_core::fault::{Fault, Target};
 use firedrill_core::history::At;
-use firedrill_core::ids::{RunId, StepId};
+use firedrill_core::ids::{NodeName, RunId, StepId};
 use firedrill_core::manifest::{Host, Image, Manifest};
 use firedrill_core::sla::Sla;
 use firedrill_core::source::Source;
@@ -217,6 +217,21 @@ fn what_was_planned_and_not_done_is_not_passed() {
         parts.clear();
     };
     check(nothing, None, Conclusion::Inconclusive, "no drill was run");
+}
+
+#[test]
+fn of_many_that_were_not_done_some_are_named() {
+    for (more, last) in [
+        (10, "kill node(n9): planned, and not done"),
+        (11, "1 cell more of 13: not done either"),
+        (200, "190 cells more of 202: not done either"),
+    ] {
+        let mut commission = commission();
+        let targets = (0..more).map(|number| Target::Node(NodeName::new(format!("n{number}"))));
+        commission.drills[0].steps.extend(targets.map(|target| Step::new(Fault::Kill, target)));
+        let reasons = conclude(&commission, &[part(four(), Conclusion::Certified)], None).reasons;
+        assert_eq!((reasons.len(), reasons.last().map(String::as_str)), (more.min(11), Some(last)));
+    }
 }
 
 #[test]
