@@ -3,9 +3,9 @@
 use crate::certification::{self, Certification};
 use crate::html::svgs;
 use crate::page::Page;
-use firedrill_core::certificate::Certificate;
+use firedrill_core::certificate::{Cell, Certificate};
 use firedrill_core::trend::Comparison;
-use firedrill_core::verdict::Verdict;
+use firedrill_core::verdict::{Judgement, Verdict};
 use firedrill_reports::{certificate, history};
 use std::path::Path;
 
@@ -90,6 +90,34 @@ fn what_was_planned_and_not_done_is_seen() {
     let undone = fields.iter().find(|field| field.contains("standby(redis)")).expect("the cell of the partition");
     assert!(undone.starts_with("c-unknown undone") && undone.contains("<p class=\"missing\">not done</p>"), "{undone}");
     assert!(html.contains("<span class=\"none\">not tried</span>"));
+}
+
+#[test]
+fn of_many_faults_the_marks_come_first() {
+    let mut certification = certification::refused();
+    assert!(!certification.html().contains("class=\"glance\""), "a few can be seen at once");
+    let matrix = &mut certification.certificate.matrix;
+    let more = (0..9).map(|number| Cell { fault: format!("fault-{number}"), ..matrix[0].clone() });
+    let more: Vec<Cell> = more.collect();
+    matrix.extend(more);
+    let cells = matrix.clone();
+    let html = certification.html();
+    check(&html);
+    let table = html.split("class=\"glance\"").nth(1).and_then(|rest| rest.split("</table>").next());
+    let table = table.expect("nine faults and more cannot be seen at once");
+    let marks: Vec<&str> = table.split("<a class=\"mark ").skip(1).collect();
+    assert_eq!(marks.len(), cells.len(), "a mark for every cell");
+    for (number, cell) in (1..).zip(&cells) {
+        let link = format!("href=\"#cell-{number}\"");
+        let mark = marks.iter().find(|mark| mark.contains(&link)).expect("a mark leads to its cell");
+        let word = match cell.judgement {
+            Judgement::Pass => "pass",
+            Judgement::Unknown => "unknown",
+            Judgement::Fail => "fail",
+        };
+        assert!(mark.starts_with(&format!("c-{word}")) && mark.contains(&format!(">{word} ")), "{mark}");
+        assert_eq!(mark.contains("not done"), cell.executed == 0, "{mark}");
+    }
 }
 
 #[test]

@@ -9,16 +9,29 @@ use firedrill_core::verdict::StepVerdict;
 
 /// How many faults stand beside each other: as many as fit on a sheet of paper.
 const FAULTS_BESIDE: usize = 4;
+/// From so many blocks on nobody sees at once how it went, and the marks of all cells come first.
+const BLOCKS_AT_ONCE: usize = 2;
 /// How many reasons a cell has room for; its steps say all of theirs.
 const REASONS_MAX: usize = 4;
 
 /// The matrix and its rows.
 #[derive(Debug)]
 pub(super) struct MatrixView {
+    /// All tiers, in the order of the plan.
+    pub(super) tiers: Vec<String>,
+    /// Every fault against every tier in marks alone; empty where the blocks can be seen at once.
+    pub(super) glance: Vec<FaultRow>,
     /// The faults in groups that fit beside each other, in the order of the plan.
     pub(super) blocks: Vec<Block>,
     /// Every cell, in the order of the plan.
     pub(super) cells: Vec<CellView>,
+}
+
+/// A fault against all tiers.
+#[derive(Debug)]
+pub(super) struct FaultRow {
+    pub(super) fault: String,
+    pub(super) fields: Vec<Field>,
 }
 
 /// All tiers against some of the faults.
@@ -101,7 +114,13 @@ pub(super) fn view(input: &CertificateInput<'_>) -> MatrixView {
             })
             .collect(),
     };
-    MatrixView { blocks: faults.chunks(FAULTS_BESIDE).map(block).collect(), cells: views }
+    let blocks: Vec<Block> = faults.chunks(FAULTS_BESIDE).map(block).collect();
+    let mark = |fault: &&str| FaultRow {
+        fault: units::clean(fault),
+        fields: tiers.iter().map(|tier| field(tier, fault)).collect(),
+    };
+    let glance = if blocks.len() > BLOCKS_AT_ONCE { faults.iter().map(mark).collect() } else { Vec::new() };
+    MatrixView { tiers: tiers.iter().map(|tier| units::clean(tier)).collect(), glance, blocks, cells: views }
 }
 
 fn cell_view(number: usize, cell: &Cell, input: &CertificateInput<'_>) -> CellView {
