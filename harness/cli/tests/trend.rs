@@ -4,7 +4,7 @@ use crate::support::{check, firedrill};
 use std::path::Path;
 
 /// A stored verdict of a night with this outage.
-fn night(runs: &Path, name: &str, outage_ms: u32, conclusion: &str) {
+pub(crate) fn night(runs: &Path, name: &str, outage_ms: u32, conclusion: &str) {
     let outage = format!(r#"{{"from":0,"until":0,"min_ms":{outage_ms},"max_ms":{outage_ms}}}"#);
     let judgement = if conclusion == "violated" { "fail" } else { "pass" };
     let step = format!(

@@ -3,6 +3,7 @@
 
 mod support;
 mod trend;
+mod workflows;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
