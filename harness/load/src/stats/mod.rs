@@ -1,5 +1,6 @@
 //! Live figures of a load, in memory that does not grow with the number of purchases.
 
+mod entries;
 mod errors;
 mod snapshot;
 mod timing;
@@ -12,6 +13,8 @@ pub use timing::{Figures, Percentiles, Timing};
 use crate::journey::Ending;
 use crate::model::watch::{LATE_MS, Progress};
 use crate::operation::{Access, Ended};
+use crate::wire::TIMEOUT;
+use entries::Entries;
 use firedrill_core::history::{At, Attempt, AttemptKind, Outcome};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,6 +54,7 @@ struct Inner {
     not_sent: u64,
     late: u64,
     by_kind: Errors,
+    entries: Entries,
     acks: Counts,
     recent_errors: Counts,
     last_answer: Option<Answer>,
@@ -88,6 +92,7 @@ impl Stats {
             not_sent: 0,
             late: 0,
             by_kind: Errors::default(),
+            entries: Entries::default(),
             acks: Counts::default(),
             recent_errors: Counts::default(),
             last_answer: None,
@@ -177,16 +182,20 @@ impl Stats {
         }
     }
 
-    /// An exchange ended. Whoever was not let in by one entry point and goes on to another is no error yet.
+    /// An exchange ended. Whoever was not let in by one entry point and goes on to another is no error yet: that one may be
+    /// closed, or hang. It hangs where it has answered nobody since he asked, and another one has. He waits until his time
+    /// is out, which is judged as such, and every second buyer does as long as the fault lasts; but they are served.
     pub(crate) fn attempted(&self, attempt: &Attempt, access: Access) {
         let mut inner = self.lock();
         inner.attempts += 1;
         inner.by_kind.add(attempt);
+        inner.entries.add(attempt);
+        let hangs = attempt.error.as_deref() == Some(TIMEOUT) && inner.entries.is_silent(attempt);
         let group = inner.group(attempt);
         group.recorder.record(attempt.intended, attempt.started, attempt.ended);
         group.errors.add(attempt);
         match attempt.outcome {
-            Outcome::InDoubt if access == Access::Elsewhere => {}
+            Outcome::InDoubt if access == Access::Elsewhere || hangs => {}
             Outcome::InDoubt | Outcome::NotApplied => inner.error(attempt.ended),
             Outcome::NotSent => {
                 inner.not_sent += 1;

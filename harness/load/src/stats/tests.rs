@@ -74,6 +74,37 @@ fn who_goes_on_to_another_entry_point_is_no_error_yet(
     assert_eq!(snapshot.by_kind.counted().len(), 1, "it is counted by its kind all the same");
 }
 
+/// Exchanges at entry points: which, when it began and ended, and its status.
+#[rstest]
+#[case::one_hangs(&[("b", 2_000, 2_100, Some(201))], "timeout", false)]
+#[case::it_answered_before(&[("a", 500, 900, Some(201)), ("b", 2_000, 2_100, Some(201))], "timeout", false)]
+#[case::it_answers_others(&[("a", 1_100, 1_200, Some(201)), ("b", 2_000, 2_100, Some(201))], "timeout", true)]
+#[case::it_answers_that_it_cannot(&[("a", 1_100, 1_200, Some(502)), ("b", 2_000, 2_100, Some(201))], "timeout", true)]
+#[case::nobody_answers(&[("b", 2_000, 12_000, None)], "timeout", true)]
+#[case::the_other_one_answered_before(&[("b", 500, 900, Some(201))], "timeout", true)]
+#[case::alone(&[], "timeout", true)]
+#[case::broken_off(&[("b", 2_000, 2_100, Some(201))], "reset", true)]
+fn a_time_out_at_an_entry_point_that_hangs_is_no_error_while_another_one_serves(
+    #[case] others: &[(&str, u64, u64, Option<u16>)],
+    #[case] error: &str,
+    #[case] is_error: bool,
+) {
+    let stats = Stats::new(At(0));
+    let at = |entry: &str, from_ms: u64, until_ms: u64| Attempt {
+        entry: entry.into(),
+        started: At::from_ms(from_ms),
+        ended: At::from_ms(until_ms),
+        ..attempt("", Outcome::Acknowledged)
+    };
+    for (entry, from_ms, until_ms, status) in others {
+        stats.attempted(&Attempt { status: *status, ..at(entry, *from_ms, *until_ms) }, Access::Entered);
+    }
+    let hung = Attempt { outcome: Outcome::InDoubt, error: Some(error.to_owned()), ..at("a", 1_000, 11_000) };
+    stats.attempted(&hung, Access::Entered);
+    let snapshot = stats.snapshot(At::from_ms(12_000));
+    assert_eq!((snapshot.errors > 0, snapshot.by_kind.counted().len()), (is_error, 1), "it is counted by its kind");
+}
+
 #[rstest]
 #[case(None, None, Outcome::InDoubt, "broken off")]
 #[case(None, Some("timeout"), Outcome::InDoubt, "timed out")]
