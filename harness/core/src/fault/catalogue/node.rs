@@ -123,7 +123,7 @@ pub const RECREATE: About = About {
 #[serde(deny_unknown_fields, default)]
 pub struct Process {
     /// A part of the process's command line, for example `gunicorn`, `repmgrd` or `pgpool: wait`. Empty is
-    /// any process but the container's first ones (the init and its child).
+    /// any process but the container's first ones (the init and its child), or that child where it is the only one.
     pub command: String,
     /// How many, at most; drawn from the seed.
     pub count: u32,

@@ -150,7 +150,8 @@ fn parse(text: &str) -> Vec<Seen> {
 
 /// The processes that may be hit: descendants of the container's first process (what was put into the
 /// container by the engine, like the script itself, descends from nobody), whose command line has the text.
-/// Without a text the first process's first child, the program itself, is spared.
+/// Without a text the first process's first child, the program itself, is spared, unless there is nothing else: a
+/// Sentinel is one process.
 fn fitting(all: &[Seen], text: &str) -> Vec<Chosen> {
     let descends = |seen: &Seen| {
         let mut parent = seen.stat.parent;
@@ -166,10 +167,12 @@ fn fitting(all: &[Seen], text: &str) -> Vec<Chosen> {
     };
     let children = all.iter().filter(|seen| seen.stat.parent == 1);
     let program = children.map(|seen| (seen.stat.start_ticks, seen.stat.pid)).min();
-    let spared = |seen: &Seen| text.is_empty() && program == Some((seen.stat.start_ticks, seen.stat.pid));
     let alive = all.iter().filter(|seen| !seen.stat.is_ending());
-    let fits = alive.filter(|seen| descends(seen) && seen.command.contains(text) && !spared(seen));
-    let chosen = fits.map(|seen| Chosen {
+    let mut fits: Vec<&Seen> = alive.filter(|seen| descends(seen) && seen.command.contains(text)).collect();
+    if text.is_empty() && fits.len() > 1 {
+        fits.retain(|seen| program != Some((seen.stat.start_ticks, seen.stat.pid)));
+    }
+    let chosen = fits.into_iter().map(|seen| Chosen {
         pid: seen.stat.pid,
         start_ticks: seen.stat.start_ticks,
         command: seen.command.clone(),
@@ -227,6 +230,9 @@ mod tests {
         let named: Vec<i32> = fitting(&all, "node.py").iter().map(|chosen| chosen.pid).collect();
         assert_eq!(named, [7], "the program itself only by its name, the init never");
         assert!(fitting(&all, "nginx").is_empty());
+        let alone: Vec<Seen> = all.into_iter().filter(|seen| seen.stat.pid != 12).collect();
+        let program: Vec<i32> = fitting(&alone, "").iter().map(|chosen| chosen.pid).collect();
+        assert_eq!(program, [7], "where there is nothing else, the program itself");
     }
 
     #[test]
