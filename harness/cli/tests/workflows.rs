@@ -240,7 +240,11 @@ fn walk(name: &str, run: fn(&Server, &Value) -> Job) {
         let night = tonight.name;
         assert_eq!(!job.failed, tonight.passes, "{name}, night {night:?}:\n{}", job.said);
         for word in tonight.words {
-            assert!(job.said.to_lowercase().contains(word), "{name}, night {night:?}: {word:?} is missing in:\n{}", job.said);
+            assert!(
+                job.said.to_lowercase().contains(word),
+                "{name}, night {night:?}: {word:?} is missing in:\n{}",
+                job.said
+            );
         }
         let history = server.path("workspace/history.html");
         assert!(is_page(&history), "{name}, night {night:?}: no history:\n{}", job.said);

@@ -79,16 +79,16 @@ fn first_after(evidence: &Evidence<'_>, instants: BTreeSet<At>) -> BTreeMap<At, 
         return BTreeMap::new();
     }
     let mut parts = Parts::at(instants.iter().copied());
-    let mut first: Vec<At> = vec![At(u64::MAX); parts.count()];
+    let mut first: Vec<Option<At>> = vec![None; parts.count()];
     for (_, op) in evidence.history.operations.iter() {
         let Some(served) = op.served_at() else { continue };
         let first = &mut first[parts.of(op.invoked)];
-        *first = (*first).min(served);
+        *first = Some(first.map_or(served, |first| first.min(served)));
     }
-    let mut earliest = At(u64::MAX);
+    let mut earliest = None;
     let since = first.into_iter().rev().map(|first| {
-        earliest = earliest.min(first);
-        Some(earliest).filter(|at| *at < At(u64::MAX))
+        earliest = earliest.into_iter().chain(first).min();
+        earliest
     });
     // The last instant begins the last part; what was begun before the first one belongs to none.
     instants.into_iter().rev().zip(since).collect()

@@ -312,6 +312,7 @@ fn an_outage_without_end_lasts_until_the_end_of_the_load() {
         s.attempts.retain(|a| a.op.0 < 200);
         s.attempts.extend((200..600).map(|op| unsold(op, op * 100, op * 100, op * 100 + 40, Outcome::InDoubt)));
     });
+    assert_eq!(step_of(&dead).recovery.first_sale_ms, None, "it never came");
     let outage = step_of(&dead).outage.expect("nothing was sold any more");
     assert_eq!((outage.from, outage.until), (At::from_ms(19_940), At::from_ms(60_000)));
 }
