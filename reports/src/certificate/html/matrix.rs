@@ -9,7 +9,7 @@ use firedrill_core::verdict::StepVerdict;
 
 /// How many faults stand beside each other: as many as fit on a sheet of paper.
 const FAULTS_BESIDE: usize = 4;
-/// From so many blocks on nobody sees at once how it went, and the marks of all cells come first.
+/// Of more blocks than these nobody sees at once how it went, and the marks of all cells come first.
 const BLOCKS_AT_ONCE: usize = 2;
 /// How many reasons a cell has room for; its steps say all of theirs.
 const REASONS_MAX: usize = 4;
