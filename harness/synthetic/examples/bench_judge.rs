@@ -1,9 +1,11 @@
 //! Measures how fast histories are read and judged.
 //!
 //! ```text
-//! bench_judge generate OPERATIONS FILE [SOLD_PERCENT [DATABASES]]   writes a history of a ticket rush
-//! bench_judge judge FILE                                             judges it, and prints a row of a table
+//! bench_judge generate OPERATIONS FILE [SOLD_PERCENT [DATABASES [ANOMALY NTH]]]   writes a history of a ticket rush
+//! bench_judge judge FILE                                     judges it, and prints a row of a table
 //! ```
+//!
+//! An anomaly (`Altered`, `TwoCodes`: [`Anomaly::ALL`]) is planted with every NTH purchase that comes in time.
 //!
 //! Processor time and memory are those of this process, from `/proc` (Linux). `judge` goes through the file once
 //! without looking at the records (reading), and then judges it (folding into the digest, and all checkers).
@@ -11,14 +13,14 @@
 use firedrill_core::checker::{Evidence, verdict};
 use firedrill_core::digest::{Digest, Recorded, Stored};
 use firedrill_core::history::codec::Writer;
-use firedrill_synthetic::{Plan, sla};
+use firedrill_synthetic::{Anomaly, Plan, sla};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::BufWriter;
 
 type Failed = Box<dyn Error>;
 
-const USAGE: &str = "bench_judge generate OPERATIONS FILE [SOLD_PERCENT [DATABASES]] | judge FILE";
+const USAGE: &str = "bench_judge generate OPERATIONS FILE [SOLD_PERCENT [DATABASES [ANOMALY NTH]]] | judge FILE";
 
 fn main() -> Result<(), Failed> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -34,11 +36,20 @@ fn generate(operations: u64, path: &str, more: &[&str]) -> Result<(), Failed> {
     let sold_percent = more.first().map_or(Ok(50), |text| text.parse())?;
     let databases = more.get(1).map_or(Ok(2), |text| text.parse())?;
     let databases = (1..=databases).map(|number: u32| format!("pg{number}")).collect();
-    let plan = Plan { operations, sold_percent, databases, faults: 20, ..Plan::default() };
+    let every = match more.get(2..) {
+        Some([name, nth]) => Some((anomaly(name)?, nth.parse()?)),
+        _ => None,
+    };
+    let plan = Plan { operations, sold_percent, databases, faults: 20, every, ..Plan::default() };
     let mut writer = Writer::new(BufWriter::new(File::create(path)?))?;
     plan.records(|event| writer.write(&event))?;
     writer.finish()?;
     Ok(())
+}
+
+fn anomaly(name: &str) -> Result<Anomaly, Failed> {
+    let named = Anomaly::ALL.into_iter().find(|anomaly| format!("{anomaly:?}") == name);
+    named.ok_or_else(|| format!("no anomaly {name}: {:?}", Anomaly::ALL).into())
 }
 
 fn judge(path: &str) -> Result<(), Failed> {

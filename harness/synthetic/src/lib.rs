@@ -13,6 +13,7 @@ mod run;
 use firedrill_core::history::Event;
 use firedrill_core::sla::{Availability, Logs, RecoveryObjective, ResponseTime, Sla};
 use std::io;
+use std::num::NonZeroU64;
 
 pub use purchase::code;
 
@@ -35,6 +36,8 @@ pub struct Plan {
     pub faults: u32,
     /// What is to be wrong, and with which purchase; it has to be one that comes before the quota is full.
     pub planted: Vec<(Anomaly, u64)>,
+    /// What is to be wrong with every so many-th of those, besides: a defect that many buyers meet.
+    pub every: Option<(Anomaly, NonZeroU64)>,
 }
 
 /// Something that a checker must find.
@@ -99,6 +102,7 @@ impl Default for Plan {
             databases: ["pg1", "pg2"].map(str::to_owned).to_vec(),
             faults: 4,
             planted: Vec::new(),
+            every: None,
         }
     }
 }
@@ -126,6 +130,16 @@ impl Plan {
     /// How many purchases come before the quota is full.
     pub fn sold(&self) -> u64 {
         self.operations * self.sold_percent / 100
+    }
+
+    /// What is to be wrong with a purchase.
+    fn anomaly(&self, op: u64) -> Option<Anomaly> {
+        let planted = self.planted.iter().find(|(_, victim)| *victim == op).map(|(anomaly, _)| *anomaly);
+        planted.or_else(|| {
+            self.every
+                .filter(|(_, nth)| (1..self.sold()).contains(&op) && op % nth.get() == nth.get() - 1)
+                .map(|(anomaly, _)| anomaly)
+        })
     }
 }
 

@@ -77,9 +77,9 @@ pub fn code(seed: u64, op: u64) -> String {
 impl<'p> Purchase<'p> {
     pub(crate) fn of(plan: &'p Plan, op: u64) -> Self {
         let random = mix(plan.seed ^ mix(op));
-        let planted = plan.planted.iter().find(|(_, victim)| *victim == op).map(|(anomaly, _)| *anomaly);
+        let planted = plan.anomaly(op);
         // Whose secret is told again has to have been told it.
-        let plain = planted.is_some() || plan.planted.contains(&(Anomaly::SecretTwice, op + 1));
+        let plain = planted.is_some() || plan.anomaly(op + 1) == Some(Anomaly::SecretTwice);
         let end = match random % 1_000 {
             _ if op >= plan.sold() || planted == Some(Anomaly::Resurrected) => End::SoldOut,
             _ if plain => End::Confirmed,
@@ -248,7 +248,7 @@ impl<'p> Purchase<'p> {
     }
 
     fn stranger(&self, source: &str) -> LedgerRow {
-        let plan = Plan { planted: Vec::new(), browser_percent: 0, ..self.plan.clone() };
+        let plan = Plan { planted: Vec::new(), every: None, browser_percent: 0, ..self.plan.clone() };
         let mut stranger = Purchase { plan: &plan, planted: None, browser: false, ..*self };
         stranger.op += STRANGER;
         stranger.random = mix(stranger.op);

@@ -119,6 +119,13 @@ impl Difference {
         self.extra.count + self.missing.count + self.changed.count
     }
 
+    /// All of it, for comparisons.
+    #[cfg(test)]
+    pub(super) fn words(&self) -> String {
+        let words = |codes: &Codes| format!("{} {:?}", codes.count, codes.first.clone().into_sorted_vec());
+        [&self.extra, &self.missing, &self.changed].map(words).join("; ")
+    }
+
     /// Compares rows of the authority with rows of the other by their texts. All rows with one code have to be
     /// given together.
     pub(super) fn compare(&mut self, reference: Vec<LedgerRow>, other: Vec<LedgerRow>) {

@@ -17,7 +17,7 @@ pub use baskets::{BasketId, Baskets};
 pub(crate) use beside::Beside;
 pub(crate) use ops::{NO_CODE, Place};
 pub use ops::{Op, Ops};
-pub(crate) use rows::{Ledger, Row, Texts, Token};
+pub(crate) use rows::{Ledger, Row, Token};
 
 use crate::history::codec::{self, ReadError};
 use crate::history::record::Record;

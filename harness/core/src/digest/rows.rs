@@ -3,8 +3,8 @@
 use super::baskets::{BasketId, Baskets};
 use super::money::Money;
 use super::prints::{self, Printer};
+use crate::history::SourceRead;
 use crate::history::record::{RowRef, TicketRef};
-use crate::history::{LedgerRow, SourceRead};
 use crate::ids::NodeName;
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub(crate) enum Token {
     Other,
 }
 
-/// [`LedgerRow`] with prints instead of texts.
+/// [`LedgerRow`](crate::history::LedgerRow) with prints instead of texts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     /// Print of its code.
@@ -199,6 +199,3 @@ impl Ledgers {
         Ledger { read: read.clone(), rows, tokens, range, money, entries }
     }
 }
-
-/// Rows of a few orders with their texts, in the order in which they were written.
-pub(crate) type Texts = Vec<LedgerRow>;

@@ -1,8 +1,14 @@
 //! Exactly once: repeated purchases and other people's orders.
 
-use super::story::{check, code, in_the_browser, row, sold};
+use super::story::{Story, check, code, in_the_browser, row, sold};
 use firedrill_core::history::LedgerRow;
 use firedrill_core::verdict::Judgement::{Fail, Pass, Unknown};
+
+/// Copies of the order of a purchase under further codes.
+fn under_more_codes(story: &mut Story, copies: u32) {
+    let copy = |number: u32| LedgerRow { code: format!("OTHER{number}"), ..row("pg2", &sold(4, 0, 0, 0, 1)) };
+    story.rows.extend((0..copies).map(copy));
+}
 
 #[test]
 fn judges() {
@@ -17,6 +23,18 @@ fn judges() {
                     let copy = row("pg2", &sold(4, 0, 0, 0, 1));
                     s.rows.push(LedgerRow { code: "OTHER".to_owned(), ..copy });
                 },
+                Fail,
+                "1 of 600 purchases became several orders",
+            ),
+            (
+                "one token under five codes",
+                |s| under_more_codes(s, 4),
+                Fail,
+                "1 of 600 purchases became several orders",
+            ),
+            (
+                "one token under seven codes",
+                |s| under_more_codes(s, 6),
                 Fail,
                 "1 of 600 purchases became several orders",
             ),

@@ -7,6 +7,7 @@ mod claims;
 mod conservation;
 mod door;
 mod exactly_once;
+mod in_common;
 mod leftovers;
 mod logs;
 mod money;

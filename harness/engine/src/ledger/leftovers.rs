@@ -3,8 +3,8 @@
 //! What is legitimately under way then (a task in a queue, a mail on its way) gets some time. Afterwards there is
 //! one record of every kind: also that nothing is left, and why something could not be counted.
 
-use super::broker;
 use super::tables::Known;
+use super::{LOOK_DEADLINE, broker};
 use crate::probe::connect_primary;
 use crate::recorder::Recorder;
 use crate::stack::Stack;
@@ -24,9 +24,6 @@ pub const DEADLINE: Duration = Duration::from_secs(175);
 
 /// How often is counted while something is left.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// One count of everything, which takes some milliseconds.
-const LOOK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Something that can be left in a table.
 struct Kind {

@@ -8,14 +8,10 @@
 #[cfg(test)]
 mod nothing_wrong;
 
+use super::shelves::Suspects;
 use crate::digest::{Digest, Ledger, NO_CODE, Op, Ops, Place, Row, Token};
 use crate::history::ops::Known;
-use crate::ids::OpId;
 use std::collections::HashSet;
-use std::ops::Range;
-
-/// About how many purchases and rows are looked at in their texts at once, at about a kilobyte each.
-const CHUNK: usize = 100_000;
 
 /// Sums over clean groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,13 +30,17 @@ enum Class {
     Suspect,
 }
 
-/// Groups whose texts have to be looked at together.
-#[derive(Debug, Default)]
-pub(super) struct Chunk {
-    /// Their purchases.
-    pub(super) ops: HashSet<OpId>,
-    /// Their codes.
-    pub(super) codes: HashSet<u64>,
+/// Something that purchases and rows can have in common besides their code, by its print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Common {
+    /// Purchases have a ticket.
+    Ticket(u64),
+    /// Rows have a buyer's e-mail address.
+    Address(u64),
+    /// Buyers have a row's e-mail address.
+    Buyer(u64),
+    /// Rows have a token.
+    Token(u64),
 }
 
 /// What the prints say.
@@ -49,7 +49,8 @@ pub(super) struct Sorted {
     pub(super) counts: Counts,
     /// Confirmed purchases that have no row, by place.
     pub(super) lost: Vec<bool>,
-    pub(super) chunks: Vec<Chunk>,
+    /// What they cannot say.
+    pub(super) suspects: Suspects,
 }
 
 /// A purchase under the code by which it is to be found, with what a group is judged by, so that groups can be gone
@@ -143,52 +144,65 @@ impl<'d> Join<'d> {
             Class::Lost(place) => sorted.lost[place.0 as usize] = true,
             Class::Suspect => suspects.push(code),
         });
-        let mut seen = HashSet::new();
-        let mut chunk = Chunk::default();
+        let mut followed = HashSet::new();
         for suspect in suspects {
-            self.follow(suspect, &mut seen, &mut chunk, &mut sorted);
-            if chunk.ops.len() + chunk.codes.len() >= CHUNK {
-                sorted.chunks.push(std::mem::take(&mut chunk));
-            }
-        }
-        if !chunk.codes.is_empty() {
-            sorted.chunks.push(chunk);
+            self.follow(suspect, &mut followed, &mut sorted);
+            sorted.suspects.part();
         }
         sorted
     }
 
-    /// Adds a group, and all that it has something in common with, to a chunk. What was counted is taken back.
-    fn follow(&self, suspect: u64, seen: &mut HashSet<u64>, chunk: &mut Chunk, sorted: &mut Sorted) {
+    /// Adds a group, and all that it has something in common with, to what is looked at together. What was counted is
+    /// taken back. What many have in common is `followed` once only, so that all of it costs no more than there are
+    /// purchases and rows.
+    fn follow(&self, suspect: u64, followed: &mut HashSet<Common>, sorted: &mut Sorted) {
         let mut next = vec![suspect];
         while let Some(code) = next.pop() {
-            if !seen.insert(code) {
+            if !sorted.suspects.add_code(code) {
                 continue;
             }
             let (ops, rows) = (self.keyed_as(code), self.rows_of(code));
+            sorted.suspects.expect(ops.len() + rows.len());
             match self.class(code, ops, rows) {
                 Class::Clean(counts) => sorted.counts.take_back(counts),
                 Class::Lost(place) => sorted.lost[place.0 as usize] = false,
                 Class::Suspect => {}
             }
-            chunk.codes.insert(code);
+            let mut common = vec![Common::Token(code)];
             for Keyed { place, .. } in ops {
-                chunk.ops.insert(self.ops.id(*place));
-                let tickets = range(&self.shares, *place);
-                let others = tickets.iter().flat_map(|(_, ticket)| range(&self.shared, *ticket));
-                next.extend(others.map(|(_, other)| self.key(*other, self.ops.at(*other))));
-                let theirs = self.email(*place).map(|email| self.under(email)).unwrap_or_default();
-                next.extend(theirs.iter().map(|(_, code)| *code));
+                sorted.suspects.add_op(self.ops.id(*place));
+                common.extend(range(&self.shares, *place).iter().map(|(_, ticket)| Common::Ticket(*ticket)));
+                common.extend(self.email(*place).map(Common::Address));
             }
-            for row in rows {
-                let buyers = range(&self.by_email, row.email);
-                next.extend(buyers.iter().map(|(_, place)| self.key(*place, self.ops.at(*place))));
-            }
-            // The tokens of these rows, the other rows with them, and the rows that have this code as a token.
-            for (_, token) in range(&self.token_of, code) {
-                next.push(*token);
-                next.extend(range(&self.tokens, *token).iter().map(|(_, code)| *code));
-            }
-            next.extend(range(&self.tokens, code).iter().map(|(_, code)| *code));
+            common.extend(rows.iter().map(|row| Common::Buyer(row.email)));
+            // The tokens of these rows, which are codes as well.
+            let tokens = range(&self.token_of, code);
+            next.extend(tokens.iter().map(|(_, token)| *token));
+            common.extend(tokens.iter().map(|(_, token)| Common::Token(*token)));
+            // What few have is looked up again rather than kept in mind.
+            common.retain(|one| self.count(*one) <= FEW || followed.insert(*one));
+            common.into_iter().for_each(|one| self.having(one, &mut next));
+        }
+    }
+
+    /// How many have something.
+    fn count(&self, common: Common) -> usize {
+        match common {
+            Common::Ticket(ticket) => range(&self.shared, ticket).len(),
+            Common::Address(email) => self.under(email).len(),
+            Common::Buyer(email) => range(&self.by_email, email).len(),
+            Common::Token(token) => range(&self.tokens, token).len(),
+        }
+    }
+
+    /// The codes of whatever has something.
+    fn having(&self, common: Common, codes: &mut Vec<u64>) {
+        let key = |place: &Place| self.key(*place, self.ops.at(*place));
+        match common {
+            Common::Ticket(ticket) => codes.extend(range(&self.shared, ticket).iter().map(|(_, place)| key(place))),
+            Common::Address(email) => codes.extend(self.under(email).iter().map(|(_, code)| *code)),
+            Common::Buyer(email) => codes.extend(range(&self.by_email, email).iter().map(|(_, place)| key(place))),
+            Common::Token(token) => codes.extend(range(&self.tokens, token).iter().map(|(_, code)| *code)),
         }
     }
 
@@ -201,15 +215,15 @@ impl<'d> Join<'d> {
             ([], rows) if self.is_foreign(code, rows) => clean(0, 0, rows.len() as u64),
             ([op], rows) => match (op.known, rows) {
                 _ if op.odd => Class::Suspect,
-                (Known::Acknowledged, []) if code != NO_CODE => Class::Lost(op.place),
+                (Known::Acknowledged, []) => Class::Lost(op.place),
                 (Known::Acknowledged, [row]) if self.agree(op, row) => clean(0, 0, 0),
                 (Known::InDoubt, []) => clean(0, 1, 0),
                 (Known::InDoubt, [row]) if is_plain(row) => clean(1, 0, 0),
                 (Known::Rejected(_) | Known::NotApplied, []) => clean(0, 0, 0),
                 _ => Class::Suspect,
             },
-            // Whoever has no code has none in common with others.
-            (ops, []) if code == NO_CODE => {
+            // Nobody was told anything, and no row says otherwise: whose code it is does not matter.
+            (ops, []) => {
                 let count = |known: Known| ops.iter().filter(|op| op.known == known).count();
                 if count(Known::Acknowledged) == 0 { clean(0, count(Known::InDoubt) as u64, 0) } else { Class::Suspect }
             }
@@ -328,7 +342,11 @@ fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
 
 /// The pairs of a sorted list that begin with `key`.
 fn range<K: Ord + Copy, V>(pairs: &[(K, V)], key: K) -> &[(K, V)] {
-    let first = pairs.partition_point(|(other, _)| *other < key);
-    let count: Range<usize> = 0..pairs[first..].iter().take_while(|(other, _)| *other == key).count();
-    &pairs[first..][count]
+    let from = &pairs[pairs.partition_point(|(other, _)| *other < key)..];
+    // Mostly there are none or one. Where there are many, looking for the end beats counting them.
+    let few = from.iter().take(FEW).take_while(|(other, _)| *other == key).count();
+    if few < FEW { &from[..few] } else { &from[..from.partition_point(|(other, _)| *other == key)] }
 }
+
+/// How many purchases or rows with something in common are not many.
+const FEW: usize = if cfg!(test) { 1 } else { 8 };

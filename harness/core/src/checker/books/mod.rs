@@ -1,8 +1,8 @@
 //! The books: what buyers were told against what the databases have, and the databases against each other.
 //!
 //! It is drawn up from the digest by prints ([`join`], [`replicas`]), which sorts out the many with which nothing
-//! is wrong. The few others are read again from the history, in as many passes as their texts need memory, and
-//! judged by their texts. Two texts with one print can therefore not cause a false alarm.
+//! is wrong. The few others are read again from the history and judged by their texts; should they be many, in portions
+//! ([`shelves`]). Two texts with one print can therefore not cause a false alarm.
 
 #[cfg(test)]
 mod against_exact;
@@ -10,6 +10,7 @@ mod against_exact;
 mod fixture;
 mod join;
 mod replicas;
+mod shelves;
 
 use super::conservation::exact::Exact;
 use super::conservation::{Account, Anomaly, Kind};
@@ -17,11 +18,13 @@ use super::ledger;
 use super::replicas::Difference;
 use super::step::Window;
 use crate::digest::money::Money;
-use crate::digest::{BasketId, Digest, Ledger, Place, Recorded, Row, Texts, Token, prints};
+use crate::digest::{BasketId, Digest, Ledger, Place, Recorded, Row, Token, prints};
+use crate::history::codec::Shelf;
 use crate::history::record::{AttemptRef, Record, RowRef};
-use crate::history::{Attempt, AttemptKind, Operations, Outcome, SourceRead};
-use join::{Chunk, Join, Sorted};
+use crate::history::{AttemptKind, Operations, Outcome, SourceRead};
+use join::{Join, Sorted};
 use replicas::Pair;
+use shelves::{Shelves, Suspects};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The books of a run.
@@ -76,7 +79,7 @@ impl Books {
         Ok(books)
     }
 
-    /// Judges by texts what prints could not, one chunk a pass.
+    /// Judges by texts what prints could not.
     fn read_again<R: Recorded>(
         &mut self,
         history: &mut R,
@@ -86,29 +89,28 @@ impl Books {
         pairs: &mut [Pair],
         sorted: Sorted,
     ) -> Result<(), R::Error> {
+        let Sorted { suspects, mut lost, .. } = sorted;
         let certain =
-            sorted.lost.contains(&true) || pairs.iter().any(|pair| !pair.missing.is_empty() || !pair.extra.is_empty());
-        let chunks = pairs.iter().map(|pair| pair.suspects.len()).max().unwrap_or(0).max(sorted.chunks.len());
-        let mut lost = sorted.lost;
-        for pass in 0..chunks.max(usize::from(certain)) {
-            let chunk = sorted.chunks.get(pass);
+            lost.contains(&true) || pairs.iter().any(|pair| !pair.missing.is_empty() || !pair.extra.is_empty());
+        let passes = pairs.iter().map(|pair| &pair.suspects).chain([&suspects]).map(Suspects::passes).max();
+        for pass in 0..passes.unwrap_or(0).max(u32::from(certain)) {
             let mut found = Found::default();
-            found.replicas.resize_with(pairs.len(), Default::default);
-            history.scan(&mut |place, record| match record {
+            found.replicas.resize_with(pairs.len(), Shelves::default);
+            history.scan(&mut |place, record| match &record {
                 Record::Attempt(attempt) => {
-                    if chunk.is_some_and(|chunk| chunk.ops.contains(&attempt.op)) {
-                        found.attempts.push(attempt.to_attempt());
+                    if let Some(shelf) = suspects.of_op(attempt.op, pass) {
+                        found.ours.put(shelf, &record);
                     }
                     if pass == 0 {
-                        self.lose(&attempt, digest, &mut lost, windows);
+                        self.lose(attempt, digest, &mut lost, windows);
                     }
                 }
-                Record::Ledger(row) => found.row(pass, place, &row, ledger, chunk, pairs),
+                Record::Ledger(row) => found.row(pass, place, row, ledger, &suspects, pairs),
                 Record::Refused(_) | Record::Other(_) => {}
             })?;
-            self.enter(&found, windows);
-            for (pair, (here, there)) in pairs.iter_mut().zip(found.replicas) {
-                pair.difference.compare(here, there);
+            found.ours.empty().for_each(|shelf| self.enter(&shelf, windows));
+            for (pair, shelves) in pairs.iter_mut().zip(found.replicas) {
+                shelves.empty().for_each(|shelf| pair.compare(&shelf));
             }
         }
         Ok(())
@@ -137,8 +139,15 @@ impl Books {
         self.account.add(anomaly, windows);
     }
 
-    fn enter(&mut self, found: &Found, windows: &[Window]) {
-        let exact = Exact::of(&Operations::fold(&found.attempts), found.rows.iter().collect());
+    /// Judges by their texts what lies on a shelf.
+    fn enter(&mut self, shelf: &Shelf, windows: &[Window]) {
+        let (mut attempts, mut rows) = (Vec::new(), Vec::new());
+        shelf.each(|record| match record {
+            Record::Attempt(attempt) => attempts.push(attempt.to_attempt()),
+            Record::Ledger(row) => rows.push(row.to_row()),
+            Record::Refused(_) | Record::Other(_) => {}
+        });
+        let exact = Exact::of(&Operations::fold(&attempts), rows.iter().collect());
         self.account.recovered += exact.recovered;
         self.account.vanished += exact.vanished;
         self.account.foreign += exact.foreign;
@@ -154,38 +163,36 @@ pub(super) const LOST: &str = "not in the database";
 /// The texts of one pass.
 #[derive(Debug, Default)]
 struct Found {
-    attempts: Vec<Attempt>,
-    rows: Texts,
-    /// Of every pair the rows of the authority and of the other.
-    replicas: Vec<(Texts, Texts)>,
+    /// Purchases and rows of the authority.
+    ours: Shelves,
+    /// Of every pair the rows of both.
+    replicas: Vec<Shelves>,
 }
 
 impl Found {
     fn row(
         &mut self,
-        pass: usize,
+        pass: u32,
         place: u64,
         row: &RowRef<'_>,
         ledger: &Ledger,
-        chunk: Option<&Chunk>,
+        suspects: &Suspects,
         pairs: &mut [Pair],
     ) {
         let is_ours = ledger.has(place, row);
         if !is_ours && !pairs.iter().any(|pair| pair.other.has(place, row)) {
             return;
         }
-        let code = prints::code(row.code);
-        if is_ours && chunk.is_some_and(|chunk| chunk.codes.contains(&code)) {
-            self.rows.push(row.to_row());
+        let (code, record) = (prints::code(row.code), Record::Ledger(*row));
+        if let Some(shelf) = suspects.of_code(code, pass).filter(|_| is_ours) {
+            self.ours.put(shelf, &record);
         }
-        for (pair, (here, there)) in pairs.iter_mut().zip(&mut self.replicas) {
+        for (pair, shelves) in pairs.iter_mut().zip(&mut self.replicas) {
             let is_theirs = pair.other.has(place, row);
-            let suspect = pair.suspects.get(pass).is_some_and(|codes| codes.contains(&code));
-            match (is_ours, is_theirs) {
-                (true, _) if suspect => here.push(row.to_row()),
-                (_, true) if suspect => there.push(row.to_row()),
-                (true, _) if pass == 0 && pair.missing.contains(&code) => pair.difference.missing.add(row.code),
-                (_, true) if pass == 0 && pair.extra.contains(&code) => pair.difference.extra.add(row.code),
+            match pair.suspects.of_code(code, pass) {
+                Some(shelf) if is_ours || is_theirs => shelves.put(shelf, &record),
+                None if pass == 0 && is_ours && pair.missing.contains(&code) => pair.difference.missing.add(row.code),
+                None if pass == 0 && is_theirs && pair.extra.contains(&code) => pair.difference.extra.add(row.code),
                 _ => {}
             }
         }

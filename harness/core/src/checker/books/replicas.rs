@@ -1,8 +1,11 @@
 //! Two ledgers against each other, by prints.
 
 use super::super::replicas::Difference;
+use super::shelves::Suspects;
 use crate::digest::{Ledger, Row};
 use crate::history::SourceRead;
+use crate::history::codec::Shelf;
+use crate::history::record::Record;
 use std::collections::HashSet;
 
 /// Another database beside the authority.
@@ -15,17 +18,14 @@ pub(super) struct Pair {
     /// Codes whose only row the other one does not have, and the other way round. No text can say otherwise.
     pub(super) missing: HashSet<u64>,
     pub(super) extra: HashSet<u64>,
-    /// Codes whose texts have to be looked at, in chunks.
-    pub(super) suspects: Vec<HashSet<u64>>,
+    /// Codes whose texts have to be looked at.
+    pub(super) suspects: Suspects,
 }
-
-/// How many codes are looked at in their texts at once.
-const CHUNK: usize = 50_000;
 
 impl Pair {
     /// Compares two ledgers whose rows are sorted by code.
     pub(super) fn of(authority: &[Row], mut other: Ledger) -> Self {
-        let (mut missing, mut extra, mut suspects) = (HashSet::new(), HashSet::new(), Vec::new());
+        let (mut missing, mut extra, mut suspects) = (HashSet::new(), HashSet::new(), Suspects::default());
         let (mut left, mut right) = (authority, &other.rows[..]);
         while let Some(code) = [left.first(), right.first()].into_iter().flatten().map(|row| row.code).min() {
             let same = |rows: &[Row]| rows.iter().take_while(|row| row.code == code).count();
@@ -34,13 +34,28 @@ impl Pair {
                 ([one], [two]) if one.is_same(two) => {}
                 ([_], []) => _ = missing.insert(code),
                 ([], [_]) => _ = extra.insert(code),
-                _ => suspects.push(code),
+                _ => {
+                    suspects.add_code(code);
+                    suspects.expect(here + there);
+                    suspects.part();
+                }
             }
             (left, right) = (&left[here..], &right[there..]);
         }
         other.rows = Vec::new();
-        let suspects = suspects.chunks(CHUNK).map(|codes| codes.iter().copied().collect()).collect();
         Self { other, difference: Difference::default(), missing, extra, suspects }
+    }
+
+    /// Compares the texts that lie on a shelf.
+    pub(super) fn compare(&mut self, shelf: &Shelf) {
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        shelf.each(|record| {
+            if let Record::Ledger(row) = record {
+                let rows = if row.source == self.read().source.as_str() { &mut there } else { &mut here };
+                rows.push(row.to_row());
+            }
+        });
+        self.difference.compare(here, there);
     }
 
     /// The read of the other database.

@@ -8,6 +8,9 @@ use crate::ids::OpId;
 use crate::words::counted;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// How many order codes are named in a sentence.
+const CODES_MAX: usize = 5;
+
 /// Buyers' confirmations against the database.
 #[derive(Debug, Clone, Default)]
 pub(in crate::checker) struct Exact {
@@ -47,9 +50,8 @@ impl Exact {
         let mut by_email: Vec<&LedgerRow> = rows.to_vec();
         by_email.sort_by(|a, b| (&a.email, &a.code).cmp(&(&b.email, &b.code)));
         let under = |email: &str| {
-            let first = by_email.partition_point(|row| row.email.as_str() < email);
-            let same = by_email[first..].iter().take_while(|row| row.email == email).count();
-            &by_email[first..first + same]
+            let from = &by_email[by_email.partition_point(|row| row.email.as_str() < email)..];
+            &from[..from.partition_point(|row| row.email == email)]
         };
         let mut keyed = Vec::with_capacity(operations.len());
         for op in operations.iter().filter(|op| op.outcome != OperationOutcome::Visited) {
@@ -163,19 +165,24 @@ impl Exact {
                 }
             }
         }
+        let mut repeated: HashSet<&str> = HashSet::new();
         for (token, mut under) in strays {
             let first = rows.partition_point(|row| row.code.as_str() < token);
             let same = rows[first..].iter().take_while(|row| row.code == token);
             under.extend(same.filter(|row| row.token.as_deref() == Some(token)).take(1));
             if under.len() > 1 {
                 let codes: Vec<&str> = under.iter().map(|row| row.code.as_str()).collect();
-                let detail = format!("the token {token} is under the codes {}", codes.join(", "));
+                let named = &codes[..codes.len().min(CODES_MAX)];
+                let mut detail = format!("the token {token} is under the codes {}", named.join(", "));
+                if codes.len() > CODES_MAX {
+                    detail += &format!(" and {} more", codes.len() - CODES_MAX);
+                }
                 self.add_row(Kind::Repeated, under[0], find(token), detail);
-                // One order too many is no phantom as well.
-                phantoms.retain(|row| !codes.contains(&row.code.as_str()));
+                repeated.extend(codes);
             }
         }
-        for row in phantoms {
+        // One order too many is no phantom as well.
+        for row in phantoms.into_iter().filter(|row| !repeated.contains(row.code.as_str())) {
             self.add_row(Kind::Phantom, row, None, "in the database, and never ordered under this code");
         }
     }

@@ -11,9 +11,11 @@
 mod block;
 mod lines;
 mod numbers;
+mod shelf;
 mod wire;
 
 pub use lines::write_line;
+pub(crate) use shelf::Shelf;
 
 use super::record::Record;
 use super::{Event, HISTORY_VERSION, History};

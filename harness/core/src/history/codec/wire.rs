@@ -116,7 +116,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn put_bulk(&mut self, record: &Record<'_>) {
+    /// Appends a record that is no [`Record::Other`]; one that is, is left out.
+    pub(super) fn put_bulk(&mut self, record: &Record<'_>) {
         match record {
             Record::Attempt(attempt) => {
                 self.body.push(ATTEMPT);
