@@ -43,6 +43,9 @@ enum Common {
     Token(u64),
 }
 
+/// Whatever has something in common, behind its print.
+type Having<'j, T> = &'j [(u64, T)];
+
 /// What the prints say.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
@@ -179,30 +182,25 @@ impl<'d> Join<'d> {
             let tokens = range(&self.token_of, code);
             next.extend(tokens.iter().map(|(_, token)| *token));
             common.extend(tokens.iter().map(|(_, token)| Common::Token(*token)));
-            // What few have is looked up again rather than kept in mind.
-            common.retain(|one| self.count(*one) <= FEW || followed.insert(*one));
-            common.into_iter().for_each(|one| self.having(one, &mut next));
+            for one in common {
+                let (places, codes) = self.having(one);
+                // What few have is looked up again rather than kept in mind.
+                if places.len() + codes.len() > FEW && !followed.insert(one) {
+                    continue;
+                }
+                next.extend(places.iter().map(|(_, place)| self.key(*place, self.ops.at(*place))));
+                next.extend(codes.iter().map(|(_, code)| *code));
+            }
         }
     }
 
-    /// How many have something.
-    fn count(&self, common: Common) -> usize {
+    /// The purchases, or the codes of the rows, that have something.
+    fn having(&self, common: Common) -> (Having<'_, Place>, Having<'_, u64>) {
         match common {
-            Common::Ticket(ticket) => range(&self.shared, ticket).len(),
-            Common::Address(email) => self.under(email).len(),
-            Common::Buyer(email) => range(&self.by_email, email).len(),
-            Common::Token(token) => range(&self.tokens, token).len(),
-        }
-    }
-
-    /// The codes of whatever has something.
-    fn having(&self, common: Common, codes: &mut Vec<u64>) {
-        let key = |place: &Place| self.key(*place, self.ops.at(*place));
-        match common {
-            Common::Ticket(ticket) => codes.extend(range(&self.shared, ticket).iter().map(|(_, place)| key(place))),
-            Common::Address(email) => codes.extend(self.under(email).iter().map(|(_, code)| *code)),
-            Common::Buyer(email) => codes.extend(range(&self.by_email, email).iter().map(|(_, place)| key(place))),
-            Common::Token(token) => codes.extend(range(&self.tokens, token).iter().map(|(_, code)| *code)),
+            Common::Ticket(ticket) => (range(&self.shared, ticket), &[]),
+            Common::Address(email) => (&[], self.under(email)),
+            Common::Buyer(email) => (range(&self.by_email, email), &[]),
+            Common::Token(token) => (&[], range(&self.tokens, token)),
         }
     }
 
